@@ -1,0 +1,1 @@
+//! SQL, schema and rules to a plan; rows to merged rows. Out: I/O of any kind, wire formats, clocks.

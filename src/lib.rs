@@ -1,0 +1,1 @@
+//! The process: listeners, sessions, backends, pools, execution, admin, config, telemetry.

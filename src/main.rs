@@ -1,0 +1,3 @@
+//! The command line: reads arguments, builds what they name, runs it.
+
+fn main() {}
