@@ -1,0 +1,7 @@
+//! From a socket to a session: bind, accept, hand to a worker, TLS.
+//! Out: protocol bytes; what a session does.
+
+pub mod client_stream;
+pub mod listener;
+pub mod tls;
+pub mod workers;
