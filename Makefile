@@ -1,0 +1,36 @@
+# The commands of the project. `make demo` and `make test` need only a Rust toolchain on Debian or Ubuntu:
+# tests/install.sh brings what is missing (as root or through sudo) and returns at once when all is there.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo test check-style check-docs install-demo install-test
+
+CARGO ?= cargo
+TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
+# Arguments of the demo, e.g. make demo ARGS="--shards 4 --dir /tmp/shop".
+ARGS ?=
+
+help:
+	@echo 'make demo    install what is missing, build, start private shards, load the shop, serve (Ctrl-C stops all)'
+	@echo 'make test    install what is missing, then style, documentation and every test'
+
+install-demo:
+	@tests/install.sh demo
+
+install-test:
+	@tests/install.sh test '$(TARGET)/python'
+
+demo: install-demo
+	$(CARGO) build --locked --release --bin dbmesh
+	exec '$(TARGET)/release/dbmesh' demo $(ARGS)
+
+check-style:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+check-docs:
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --workspace --no-deps --document-private-items
+
+test: install-test check-style check-docs
+	DBMESH_TEST_PYTHON='$(abspath $(TARGET)/python)/bin/python' $(CARGO) test --locked --workspace
