@@ -5,3 +5,4 @@ pub mod error_code;
 pub mod interrupt;
 pub mod listen;
 pub mod sessions;
+pub mod pool;
