@@ -1,1 +1,4 @@
 //! SQL, schema and rules to a plan; rows to merged rows. Out: I/O of any kind, wire formats, clocks.
+
+pub mod lexer;
+pub mod splice;
