@@ -1,6 +1,8 @@
 //! The process: listeners, sessions, backends, pools, execution, admin, config, telemetry.
 //! Rooms: wire formats are in `protocol`, SQL and plans in `sharding`, commit protocols in `transaction`; this crate joins them.
 
+pub mod config;
+pub mod demo;
 pub mod error_code;
 pub mod interrupt;
 pub mod listen;
