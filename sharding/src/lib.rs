@@ -1,4 +1,5 @@
 //! SQL, schema and rules to a plan; rows to merged rows. Out: I/O of any kind, wire formats, clocks.
 
 pub mod lexer;
+pub mod merge;
 pub mod splice;
