@@ -135,7 +135,9 @@ fn written_place<T>(first: &At<T>, second: &At<T>) -> Place {
 fn name<'r>(value: Option<&'r At<String>>, what: &str, owner: &Place, faults: &mut Faults<'_>) -> Option<&'r str> {
     match value {
         None => {
-            faults.add(owner, format!("`{what}` is missing"));
+            if !faults.was_taken_out(what, owner) {
+                faults.add(owner, format!("`{what}` is missing"));
+            }
             None
         }
         Some(text) if text.get_ref().is_empty() => {

@@ -29,7 +29,7 @@ pub(super) fn read<'t>(
     for (name, value) in overrides {
         put(&mut root, name, value, faults);
     }
-    walk(&mut root, "", faults);
+    walk(&mut root, "", &NOWHERE, faults);
     let deserializer = toml::de::Deserializer::from(Spanned::new(0..text.len(), root));
     match RawConfig::deserialize(deserializer) {
         Ok(raw) => Some(raw),
@@ -64,7 +64,7 @@ fn put<'t>(root: &mut DeTable<'t>, name: &'t str, value: &'t str, faults: &mut F
 }
 
 /// Checks and prunes one table of the section `section`, then fills in its defaults.
-fn walk(table: &mut DeTable<'_>, section: &str, faults: &mut Faults<'_>) {
+fn walk(table: &mut DeTable<'_>, section: &str, owner: &Place, faults: &mut Faults<'_>) {
     for (name, mut value) in std::mem::take(table) {
         let full = join(section, name.get_ref());
         let place = name.span();
@@ -72,7 +72,7 @@ fn walk(table: &mut DeTable<'_>, section: &str, faults: &mut Faults<'_>) {
             (Some(below), _) if below.repeated => walk_repeated(&mut value, &full, &place, faults),
             (Some(_), _) => match value.get_mut() {
                 DeValue::Table(below) => {
-                    walk(below, &full, faults);
+                    walk(below, &full, &place, faults);
                     true
                 }
                 _ => {
@@ -80,7 +80,13 @@ fn walk(table: &mut DeTable<'_>, section: &str, faults: &mut Faults<'_>) {
                     false
                 }
             },
-            (None, Some(key)) => kind_fits(key, &value, faults),
+            (None, Some(key)) => {
+                let fits = kind_fits(key, &value, faults);
+                if !fits {
+                    faults.take_out(key.name, owner);
+                }
+                fits
+            }
             (None, None) => {
                 let known = keys::names_in(section).join(", ");
                 faults.add(&place, format!("unknown key `{full}`; known here: {known}"));
@@ -104,7 +110,7 @@ fn walk_repeated(value: &mut Spanned<DeValue<'_>>, full: &str, place: &Place, fa
     for item in items.iter_mut() {
         let at = item.span();
         match item.get_mut() {
-            DeValue::Table(below) => walk(below, full, faults),
+            DeValue::Table(below) => walk(below, full, &at, faults),
             _ => {
                 faults.add(&at, fault);
                 return false;
@@ -124,7 +130,7 @@ fn fill_in(table: &mut DeTable<'_>, section: &str, faults: &mut Faults<'_>) {
         let value = match (keys::section(&full), keys::key(&full)) {
             (Some(below), _) if !below.repeated => {
                 let mut empty = DeTable::new();
-                walk(&mut empty, &full, faults);
+                walk(&mut empty, &full, &NOWHERE, faults);
                 at_nowhere(DeValue::Table(empty))
             }
             (None, Some(key)) if !key.default.is_empty() => written(key, key.default),

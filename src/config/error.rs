@@ -37,11 +37,24 @@ pub(super) struct Faults<'t> {
     file: String,
     text: &'t str,
     errors: Vec<ConfigError>,
+    /// Keys whose value was of the wrong kind and is taken out: they are not "missing" as well.
+    taken_out: Vec<(&'static str, usize)>,
 }
 
 impl<'t> Faults<'t> {
     pub(super) fn new(file: &Path, text: &'t str) -> Self {
-        Self { file: file.display().to_string(), text, errors: Vec::new() }
+        Self { file: file.display().to_string(), text, errors: Vec::new(), taken_out: Vec::new() }
+    }
+
+    /// Notes that the value of `key` in the table at `owner` is taken out.
+    pub(super) fn take_out(&mut self, key: &'static str, owner: &Place) {
+        self.taken_out.push((key, owner.start));
+    }
+
+    /// Whether the value of `key` in the table at `owner` was there and taken out.
+    pub(super) fn was_taken_out(&self, key: &str, owner: &Place) -> bool {
+        let mut all = self.taken_out.iter();
+        all.any(|(k, start)| *k == key && *start == owner.start)
     }
 
     /// Adds a fault at `place`.

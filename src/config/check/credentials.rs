@@ -115,7 +115,7 @@ pub(super) fn users(
         let twice = || format!("user `{name}` is there twice");
         once(&mut seen, name, &place, twice, faults);
         allowed_databases(user, databases, faults);
-        let Some(credential) = credential(user, name, &place, listen, folder, faults) else {
+        let Some(credential) = credential(user, name, &at.span(), listen, folder, faults) else {
             continue;
         };
         let list = user.databases.as_ref().map(At::get_ref);
@@ -145,7 +145,7 @@ fn allowed_databases(user: &RawUser, databases: &[At<RawDatabase>], faults: &mut
 fn credential(
     user: &RawUser,
     name: &str,
-    place: &Place,
+    owner: &Place,
     listen: &Listen,
     folder: &Path,
     faults: &mut Faults<'_>,
@@ -191,9 +191,13 @@ fn credential(
             Some(Credential::ScramVerifier(Secret::new(scram.get_ref().clone())))
         }
         (_, None) if !has_password => {
+            let keys = ["user.password", "user.password_env", "user.password_file", "user.scram"];
+            if keys.iter().any(|k| faults.was_taken_out(k, owner)) {
+                return None;
+            }
             let message =
                 format!("user `{name}` has no password: give `password`, `password_env`, `password_file` or `scram`");
-            faults.add(place, message);
+            faults.add(&place_of(user.name.as_ref(), owner), message);
             None
         }
         (AuthMethod::Password, None) => sources.read(folder, faults).map(Credential::Password),

@@ -194,6 +194,10 @@ impl<'r> Scope<'r> {
             let owner = at.span();
             let name_text = name(table.name.as_ref(), "database.table.name", &owner, faults);
             let schema = table.schema.as_ref().map(|s| s.get_ref().as_str());
+            let in_schema = match self.protocol {
+                Some(Protocol::Postgres) => schema.unwrap_or("public"),
+                _ => "",
+            };
             if let Some(place) = table.schema.as_ref().filter(|_| self.protocol == Some(Protocol::MySql)) {
                 let message = "`database.table.schema` is for PostgreSQL: a MySQL table has none";
                 faults.add(&place.span(), message);
@@ -201,7 +205,7 @@ impl<'r> Scope<'r> {
             if let Some(name) = name_text {
                 let place = place_of(table.name.as_ref(), &owner);
                 let twice = || format!("table `{name}` is there twice in `{}`", self.name);
-                once(&mut seen, (schema.unwrap_or("public"), name), &place, twice, faults);
+                once(&mut seen, (in_schema, name), &place, twice, faults);
             }
             let placement = self.placement(table, &owner, default_shard, faults);
             if let (Some(name), Some(placement)) = (name_text, placement) {
@@ -258,7 +262,9 @@ impl<'r> Scope<'r> {
 fn key_columns(table: &RawTable, owner: &Place, faults: &mut Faults<'_>) -> Option<Vec<String>> {
     let Some(key) = table.key.as_ref().filter(|k| !k.get_ref().is_empty()) else {
         let place = table.key.as_ref().map_or_else(|| owner.clone(), At::span);
-        faults.add(&place, "a sharded table needs `database.table.key`");
+        if !faults.was_taken_out("database.table.key", owner) {
+            faults.add(&place, "a sharded table needs `database.table.key`");
+        }
         return None;
     };
     let mut seen = HashSet::new();
