@@ -8,27 +8,8 @@ use std::time::Instant;
 
 use dashmap::DashMap;
 
+use crate::config::Protocol;
 use crate::interrupt::{Interrupt, Reason};
-
-/// The protocol that a session speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Protocol {
-    /// MySQL and MariaDB.
-    MySql,
-    /// PostgreSQL.
-    Postgres,
-}
-
-impl Protocol {
-    /// As it is written in configuration and in admin tables.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::MySql => "mysql",
-            Self::Postgres => "postgres",
-        }
-    }
-}
 
 /// What a session is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

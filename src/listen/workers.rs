@@ -10,6 +10,11 @@ use std::thread::JoinHandle;
 
 use tokio::sync::mpsc;
 
+use crate::pool::WorkerId;
+
+/// More than any machine that a sidecar runs on has cores.
+const COUNT_MAX: usize = 1024;
+
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 type Start = Box<dyn FnOnce() -> Task + Send>;
 
@@ -21,10 +26,6 @@ pub struct Workers {
     next: AtomicUsize,
 }
 
-/// The number of a worker, from 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Worker(pub usize);
-
 impl Workers {
     /// Starts `count` threads (at least one).
     ///
@@ -32,7 +33,7 @@ impl Workers {
     /// The system gave no thread or no event queue.
     pub fn start(count: usize) -> io::Result<Self> {
         let mut workers = Self { doors: Vec::new(), threads: Vec::new(), next: AtomicUsize::new(0) };
-        for number in 0..count.max(1) {
+        for number in 0..count.clamp(1, COUNT_MAX) {
             let (door, mut tasks) = mpsc::unbounded_channel::<Start>();
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let thread = std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
@@ -58,21 +59,22 @@ impl Workers {
     /// Runs `start` on the next worker in turn. The future is made there, so that sockets register with its events.
     pub fn spawn<F, Fut>(&self, start: F)
     where
-        F: FnOnce(Worker) -> Fut + Send + 'static,
+        F: FnOnce(WorkerId) -> Fut + Send + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
         let number = self.next.fetch_add(1, Ordering::Relaxed) % self.doors.len();
-        self.spawn_on(Worker(number), start);
+        self.spawn_on(WorkerId(u16::try_from(number).unwrap_or(0)), start);
     }
 
     /// Runs `start` on this worker (modulo their number).
-    pub fn spawn_on<F, Fut>(&self, worker: Worker, start: F)
+    pub fn spawn_on<F, Fut>(&self, worker: WorkerId, start: F)
     where
-        F: FnOnce(Worker) -> Fut + Send + 'static,
+        F: FnOnce(WorkerId) -> Fut + Send + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        let number = worker.0 % self.doors.len();
-        let start: Start = Box::new(move || Box::pin(start(Worker(number))));
+        let number = usize::from(worker.0) % self.doors.len();
+        let worker = WorkerId(u16::try_from(number).unwrap_or(0));
+        let start: Start = Box::new(move || Box::pin(start(worker)));
         // A send fails only after the thread ended, at shutdown: then the session's socket closes with the closure.
         let _ = self.doors[number].send(start);
     }

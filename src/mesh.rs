@@ -1,0 +1,28 @@
+//! What all sessions share, built once by `serve` and handed down: no process-global state exists beside it.
+//! Out: what belongs to one session; how any of its parts works.
+
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use sharding::lexer::FingerprintKey;
+use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
+
+use crate::config::{Config, Overrides};
+use crate::sessions::Sessions;
+
+/// What all sessions share.
+pub struct Mesh {
+    /// The configuration in force; a session loads it once per statement at most.
+    pub config: ArcSwap<Config>,
+    /// What the command line put above the file; a reload needs it again.
+    pub overrides: Overrides,
+    /// Turned to true, the process stops as at SIGTERM.
+    pub stop: watch::Sender<bool>,
+    /// Open sessions of applications.
+    pub sessions: Arc<Sessions>,
+    /// What upgrades clients to TLS; `None`: no TLS offered.
+    pub tls: ArcSwapOption<TlsAcceptor>,
+    /// The key of statement fingerprints, random per process, so that nobody can aim at another's cached plan.
+    pub fingerprint_key: FingerprintKey,
+}

@@ -1,0 +1,156 @@
+//! Starts the process's parts in order, reloads their configuration, and stops them.
+//! Out: what sessions do; the command line.
+
+mod reload;
+mod sockets;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use sharding::lexer::FingerprintKey;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::config::{Config, Overrides, Protocol};
+use crate::interrupt::Reason;
+use crate::listen::tls::{self, TlsError};
+use crate::listen::workers::Workers;
+use crate::mesh::Mesh;
+use crate::sessions::Sessions;
+
+pub use reload::ReloadError;
+use sockets::Sockets;
+
+/// How often a stop looks whether the last session has ended.
+const DRAIN_LOOK: Duration = Duration::from_millis(20);
+
+/// Why the process cannot start. Each is one line.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address cannot be listened on.
+    #[error("{0}")]
+    Listen(io::Error),
+    /// The certificate or its key.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// Threads, event queues, signals.
+    #[error("the system refused {what}: {cause}")]
+    System {
+        /// What was asked for.
+        what: &'static str,
+        /// What it said.
+        cause: io::Error,
+    },
+}
+
+/// The process while it serves.
+pub struct Running {
+    mesh: Arc<Mesh>,
+    workers: Arc<Workers>,
+    stop: watch::Sender<bool>,
+    addresses: Addresses,
+}
+
+/// Where it really listens: differs from the configuration where that says port 0.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Addresses {
+    /// Applications by the MySQL protocol.
+    pub mysql: Option<SocketAddr>,
+    /// Applications by the PostgreSQL protocol.
+    pub postgres: Option<SocketAddr>,
+    /// Admin SQL by the MySQL protocol.
+    pub admin_mysql: Option<SocketAddr>,
+    /// Admin SQL by the PostgreSQL protocol.
+    pub admin_postgres: Option<SocketAddr>,
+    /// Metrics and health.
+    pub http: Option<SocketAddr>,
+}
+
+impl Running {
+    /// Binds every address, then starts to serve. Nothing is served unless all could be bound. Must be called inside a
+    /// tokio runtime, which then accepts clients and runs what belongs to no session.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn start(config: Config, overrides: Overrides) -> Result<Self, StartError> {
+        let system = |what| move |cause| StartError::System { what, cause };
+        let sockets = Sockets::bind(&config.listen).map_err(StartError::Listen)?;
+        let addresses = sockets.addresses();
+        let tls = config.tls.as_ref().map(|tls| tls::acceptor(&tls.certificate, &tls.key)).transpose()?;
+        let mut key = [0; 16];
+        getrandom::fill(&mut key).map_err(|error| StartError::System {
+            what: "random numbers",
+            cause: io::Error::other(error.to_string()),
+        })?;
+        let workers = Arc::new(Workers::start(config.workers).map_err(system("worker threads"))?);
+        let (stop, stopped) = watch::channel(false);
+        let mesh = Arc::new(Mesh {
+            overrides,
+            sessions: Arc::new(Sessions::default()),
+            tls: ArcSwapOption::from_pointee(tls),
+            fingerprint_key: FingerprintKey::from_bytes(key),
+            stop: stop.clone(),
+            config: ArcSwap::from_pointee(config),
+        });
+        sockets.serve(&mesh, &workers, &stopped);
+        Ok(Self { mesh, workers, stop, addresses })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+
+    /// What sessions share.
+    #[must_use]
+    pub fn mesh(&self) -> &Arc<Mesh> {
+        &self.mesh
+    }
+
+    /// Waits for SIGINT, SIGTERM or the admin statement SHUTDOWN; reloads the configuration at every SIGHUP meanwhile.
+    ///
+    /// # Errors
+    /// Signals cannot be received.
+    pub async fn until_told_to_stop(&self) -> Result<(), StartError> {
+        let system = |cause| StartError::System { what: "signals", cause };
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(system)?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(system)?;
+        let mut hangup = signal(SignalKind::hangup()).map_err(system)?;
+        let mut stopped = self.stop.subscribe();
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => return Ok(()),
+                _ = terminate.recv() => return Ok(()),
+                _ = stopped.wait_for(|stop| *stop) => return Ok(()),
+                _ = hangup.recv() => self.mesh.reload_and_log(),
+            }
+        }
+    }
+
+    /// Stops: no new sessions; open ones end at their next transaction boundary, or when `timeouts.shutdown` has passed.
+    pub async fn stop(self) {
+        self.stop.send_replace(true);
+        let deadline = Instant::now() + self.mesh.config.load().timeouts.shutdown;
+        self.mesh.sessions.interrupt_all(Reason::Drain);
+        while self.mesh.sessions.count() > 0 && Instant::now() < deadline {
+            tokio::time::sleep(DRAIN_LOOK).await;
+        }
+        let left = self.mesh.sessions.count();
+        if left > 0 {
+            tracing::warn!(sessions = left, "sessions are cut: they did not end in time");
+            self.mesh.sessions.interrupt_all(Reason::Session);
+            tokio::time::sleep(DRAIN_LOOK).await;
+        }
+        if let Some(workers) = Arc::into_inner(self.workers) {
+            workers.stop();
+        }
+    }
+}
+
+/// The protocols whose sessions are an application's.
+const FRONTS: [Protocol; 2] = [Protocol::MySql, Protocol::Postgres];
