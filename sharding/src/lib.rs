@@ -2,4 +2,9 @@
 
 pub mod lexer;
 pub mod merge;
+pub mod placement;
+pub mod plan;
+pub mod route;
+pub mod schema;
 pub mod splice;
+pub mod value;

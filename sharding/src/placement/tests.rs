@@ -1,0 +1,1 @@
+//! Frozen vectors and the borders of certainty.

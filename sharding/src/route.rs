@@ -1,0 +1,332 @@
+//! Which shards a statement's rows are on: a rule made once per plan, evaluated with the values of each execution.
+//! Out: SQL text, and what happens on the shards.
+//! Invariant: a set of shards may be too large, never too small.
+
+use crate::placement::{Canonical, KeyType, SlotMap, Use, slot_of};
+use crate::schema::ShardIndex;
+use crate::value::Value;
+
+/// The values of one execution.
+pub trait Values {
+    /// Value of the `index`-th literal of the statement, in the lexer's order, from 0.
+    fn literal(&self, index: usize) -> Value;
+    /// Value of a parameter, from 0 (PostgreSQL's `$1` is 0).
+    fn parameter(&self, index: usize) -> Value;
+    /// Literals in this statement's text: a row list may be longer or shorter than the one that was planned.
+    fn literal_count(&self) -> usize;
+    /// Parameters in this statement's text.
+    fn parameter_count(&self) -> usize;
+}
+
+/// Where a key value comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Operand {
+    /// A literal of the statement.
+    Literal(usize),
+    /// A literal behind a minus sign.
+    NegatedLiteral(usize),
+    /// A bound parameter.
+    Parameter(usize),
+    /// Part of the plan: what the fingerprint does not replace (TRUE, NULL ...).
+    Constant(Value),
+}
+
+/// A key: how to place it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Key {
+    /// The types of its columns.
+    pub columns: Vec<KeyType>,
+}
+
+/// Where the rows of one table are that can matter to the statement.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Condition {
+    /// Anywhere.
+    Everything,
+    /// Nowhere: no row matters.
+    Nothing,
+    /// Where the key is one of these: for each key column the values it is compared with. A composite key has one of
+    /// every combination.
+    Key {
+        /// How to place it.
+        key: Key,
+        /// For each key column, its candidates.
+        candidates: Vec<Vec<Operand>>,
+    },
+    /// Where any of these holds.
+    Any(Vec<Condition>),
+    /// Where all of these hold.
+    All(Vec<Condition>),
+}
+
+/// Where a statement goes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RouteRule {
+    /// To no shard: answered here.
+    Local,
+    /// To this shard, whatever the values.
+    Fixed(ShardIndex),
+    /// To any shard: it reads only what every shard has.
+    Anywhere,
+    /// To every shard.
+    Everywhere,
+    /// To the shards that hold what each of these tables contributes, and this shard if given.
+    Keys {
+        /// One for each use of a sharded table.
+        uses: Vec<Condition>,
+        /// Where the single tables are that it reads too.
+        also: Option<ShardIndex>,
+    },
+    /// Each row of an INSERT to its shard.
+    Rows(Box<RowsRule>),
+}
+
+/// Where the rows of an INSERT go.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RowsRule {
+    /// How to place a row.
+    pub key: Key,
+    /// The key's values in the first row, one for each key column.
+    pub first: Vec<Operand>,
+    /// Values of the first row that must not ask the server for the next number of a counter.
+    pub explicit: Vec<Operand>,
+    /// Literals per row.
+    pub literals: usize,
+    /// Parameters per row.
+    pub parameters: usize,
+    /// Literals outside the rows.
+    pub literals_outside: usize,
+    /// Parameters outside the rows.
+    pub parameters_outside: usize,
+}
+
+/// A set of shards.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct ShardSet {
+    words: Vec<u64>,
+}
+
+/// Most combinations of a composite key that are looked at; more mean every shard.
+const COMBINATIONS_MAX: usize = 4096;
+
+impl ShardSet {
+    /// No shard.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Shards 0 to `count` - 1.
+    #[must_use]
+    pub fn all(count: usize) -> Self {
+        let mut set = Self::new();
+        (0..count).for_each(|shard| set.insert(shard as ShardIndex));
+        set
+    }
+
+    /// Adds a shard.
+    pub fn insert(&mut self, shard: ShardIndex) {
+        let word = usize::from(shard) / 64;
+        if self.words.len() <= word {
+            self.words.resize(word + 1, 0);
+        }
+        if let Some(bits) = self.words.get_mut(word) {
+            *bits |= 1 << (shard % 64);
+        }
+    }
+
+    /// Adds every shard of another set.
+    pub fn union(&mut self, other: &Self) {
+        self.words.resize(self.words.len().max(other.words.len()), 0);
+        self.words.iter_mut().zip(&other.words).for_each(|(mine, theirs)| *mine |= theirs);
+    }
+
+    /// Keeps only what is in both.
+    pub fn intersect(&mut self, other: &Self) {
+        self.words.truncate(other.words.len());
+        self.words.iter_mut().zip(&other.words).for_each(|(mine, theirs)| *mine &= theirs);
+    }
+
+    /// The shards, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = ShardIndex> + '_ {
+        self.words.iter().enumerate().flat_map(|(word, bits)| {
+            (0..64u16).filter(move |bit| bits >> bit & 1 == 1).map(move |bit| (word * 64) as ShardIndex + bit)
+        })
+    }
+
+    /// How many.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.words.iter().map(|bits| bits.count_ones() as usize).sum()
+    }
+
+    /// True if there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.words.iter().all(|bits| *bits == 0)
+    }
+
+    /// The one shard, if there is exactly one.
+    #[must_use]
+    pub fn single(&self) -> Option<ShardIndex> {
+        let mut shards = self.iter();
+        shards.next().filter(|_| shards.next().is_none())
+    }
+}
+
+impl Operand {
+    /// Its value in this execution.
+    #[must_use]
+    pub fn value(&self, values: &dyn Values) -> Value {
+        match self {
+            Self::Literal(index) => values.literal(*index),
+            Self::NegatedLiteral(index) => match values.literal(*index) {
+                Value::Int(n) => n.checked_neg().map_or(Value::Unknown, Value::Int),
+                Value::Decimal(text) if !text.starts_with('-') => Value::Decimal(format!("-{text}")),
+                Value::Null => Value::Null,
+                _ => Value::Unknown,
+            },
+            Self::Parameter(index) => values.parameter(*index),
+            Self::Constant(value) => value.clone(),
+        }
+    }
+}
+
+impl Condition {
+    /// The shards on which it can hold.
+    #[must_use]
+    pub fn shards(&self, values: &dyn Values, slots: &SlotMap, count: usize) -> ShardSet {
+        match self {
+            Self::Everything => ShardSet::all(count),
+            Self::Nothing => ShardSet::new(),
+            Self::Key { key, candidates } => {
+                key.shards(candidates, values, slots).unwrap_or_else(|| ShardSet::all(count))
+            }
+            Self::Any(parts) => parts.iter().fold(ShardSet::new(), |mut set, part| {
+                set.union(&part.shards(values, slots, count));
+                set
+            }),
+            Self::All(parts) => parts.iter().fold(ShardSet::all(count), |mut set, part| {
+                set.intersect(&part.shards(values, slots, count));
+                set
+            }),
+        }
+    }
+}
+
+impl Key {
+    /// `None` if any candidate is not certain.
+    fn shards(&self, candidates: &[Vec<Operand>], values: &dyn Values, slots: &SlotMap) -> Option<ShardSet> {
+        let mut parts: Vec<Vec<Vec<u8>>> = Vec::with_capacity(candidates.len());
+        let mut combinations = 1usize;
+        for (column, operands) in self.columns.iter().zip(candidates) {
+            let mut part = Vec::with_capacity(operands.len());
+            for operand in operands {
+                match column.canonical(&operand.value(values), Use::Compare) {
+                    Canonical::Bytes(bytes) => part.push(bytes),
+                    // `key = NULL` is never true.
+                    Canonical::Null => {}
+                    Canonical::Uncertain => return None,
+                }
+            }
+            combinations = combinations.saturating_mul(part.len());
+            parts.push(part);
+        }
+        if parts.len() != self.columns.len() || (parts.len() > 1 && combinations > COMBINATIONS_MAX) {
+            return None;
+        }
+        let mut set = ShardSet::new();
+        for combination in 0..combinations {
+            let mut rest = combination;
+            let chosen: Vec<Option<&[u8]>> = parts
+                .iter()
+                .map(|part| {
+                    let bytes = part.get(rest % part.len()).map(Vec::as_slice);
+                    rest /= part.len();
+                    bytes
+                })
+                .collect();
+            set.insert(slots.shard(slot_of(&chosen)));
+        }
+        Some(set)
+    }
+
+    /// The shard on which these values are stored; `None` if that is not certain.
+    fn shard_of_row(&self, operands: &[Value], slots: &SlotMap) -> Option<ShardIndex> {
+        let mut parts = Vec::with_capacity(operands.len());
+        for (column, value) in self.columns.iter().zip(operands) {
+            match column.canonical(value, Use::Store) {
+                Canonical::Bytes(bytes) => parts.push(Some(bytes)),
+                Canonical::Null => parts.push(None),
+                Canonical::Uncertain => return None,
+            }
+        }
+        if parts.len() != self.columns.len() {
+            return None;
+        }
+        let parts: Vec<Option<&[u8]>> = parts.iter().map(Option::as_deref).collect();
+        Some(slots.shard(slot_of(&parts)))
+    }
+}
+
+/// Why the rows of an INSERT could not be placed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowsError {
+    /// What the server makes of a key value is not certain.
+    KeyUncertain,
+    /// A row leaves a counter's value to the server.
+    CounterLeftOut,
+    /// The rows are not alike.
+    Uneven,
+}
+
+impl RowsRule {
+    /// The shard of each row, in statement order.
+    ///
+    /// # Errors
+    /// A row that cannot be placed for certain.
+    pub fn rows(&self, values: &dyn Values, slots: &SlotMap) -> Result<Vec<ShardIndex>, RowsError> {
+        let count = self.row_count(values).ok_or(RowsError::Uneven)?;
+        let mut shards = Vec::with_capacity(count);
+        for row in 0..count {
+            for operand in &self.explicit {
+                match self.moved(operand, row).value(values) {
+                    Value::Null | Value::Int(0) | Value::Unknown => return Err(RowsError::CounterLeftOut),
+                    Value::Int(_) => {}
+                    Value::Text(text) if !text.is_empty() && text.iter().all(|b| (b'1'..=b'9').contains(b)) => {}
+                    _ => return Err(RowsError::CounterLeftOut),
+                }
+            }
+            let row_values: Vec<Value> =
+                self.first.iter().map(|operand| self.moved(operand, row).value(values)).collect();
+            shards.push(self.key.shard_of_row(&row_values, slots).ok_or(RowsError::KeyUncertain)?);
+        }
+        Ok(shards)
+    }
+
+    fn row_count(&self, values: &dyn Values) -> Option<usize> {
+        let per_row = |all: usize, outside: usize, each: usize| {
+            let inside = all.checked_sub(outside)?;
+            match each {
+                0 => (inside == 0).then_some(None),
+                each => (inside.is_multiple_of(each)).then_some(Some(inside / each)),
+            }
+        };
+        let by_literals = per_row(values.literal_count(), self.literals_outside, self.literals)?;
+        let by_parameters = per_row(values.parameter_count(), self.parameters_outside, self.parameters)?;
+        match (by_literals, by_parameters) {
+            (Some(a), Some(b)) if a != b => None,
+            (Some(rows), _) | (None, Some(rows)) => (rows > 0).then_some(rows),
+            (None, None) => Some(1),
+        }
+    }
+
+    fn moved(&self, operand: &Operand, row: usize) -> Operand {
+        match operand {
+            Operand::Literal(n) => Operand::Literal(n + row * self.literals),
+            Operand::NegatedLiteral(n) => Operand::NegatedLiteral(n + row * self.literals),
+            Operand::Parameter(n) => Operand::Parameter(n + row * self.parameters),
+            Operand::Constant(value) => Operand::Constant(value.clone()),
+        }
+    }
+}
