@@ -3,4 +3,5 @@
 
 pub mod keeper;
 pub mod servers;
+pub mod shop;
 pub mod unprivileged;
