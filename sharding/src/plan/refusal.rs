@@ -17,6 +17,14 @@ pub enum Refusal {
         /// The shards, as the configuration names them.
         shards: String,
     },
+    /// A declared table that is not on the shards as it was declared.
+    #[error("table {table} cannot be used: {reason}")]
+    Unusable {
+        /// The table.
+        table: String,
+        /// What is wrong, and on which shard.
+        reason: String,
+    },
     /// Longer, deeper or more nested than the parser is given.
     #[error("{0}")]
     TooComplex(String),

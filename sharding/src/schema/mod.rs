@@ -195,6 +195,9 @@ pub enum Placement {
     Single(ShardIndex),
     /// Undeclared, and found on several shards: every use is an error that names them.
     Ambiguous(Vec<ShardIndex>),
+    /// Declared, but not as it is on the shards: missing everywhere, other columns on one shard than on another, a key
+    /// that cannot be one. Every use is an error with this reason ([`crate::plan::Refusal::Unusable`]).
+    Unusable(String),
 }
 
 /// How a sharded table's rows are spread.
@@ -296,7 +299,7 @@ impl Table {
     pub fn sharding(&self) -> Option<&Sharding> {
         match &self.placement {
             Placement::Sharded(sharding) => Some(sharding),
-            Placement::Reference | Placement::Single(_) | Placement::Ambiguous(_) => None,
+            Placement::Reference | Placement::Single(_) | Placement::Ambiguous(_) | Placement::Unusable(_) => None,
         }
     }
 
