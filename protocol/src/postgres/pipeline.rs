@@ -56,7 +56,7 @@ pub enum CopyState {
 
 /// Gets to know the messages that are more than payload, whole, in the order in which they come.
 pub trait Observer {
-    /// A message other than `DataRow`, `CopyData`, and (for [`Audience::Client`]) `RowDescription`.
+    /// A message; for a client's own also those that pass by parts are left out: `DataRow`, `CopyData`, `RowDescription`.
     /// `sent` is what it answers; `None` for `NotificationResponse`, `ParameterStatus` and notices out of turn.
     fn on_message(&mut self, sent: Option<(Sent, Audience)>, tag: u8, body: &[u8]);
 
@@ -95,6 +95,9 @@ pub struct Pipeline {
     status: TransactionStatus,
     /// The current `Query` or `Sync` span has failed.
     failed: bool,
+    /// Steps recorded and steps passed since the beginning, to tell what an error left undone.
+    pushed: u64,
+    error_at: Option<u64>,
 }
 
 impl Pipeline {
@@ -110,6 +113,7 @@ impl Pipeline {
             return;
         }
         self.skipping = false;
+        self.pushed += 1;
         self.steps.push_back(Step::Answer(sent, audience));
     }
 
@@ -121,8 +125,27 @@ impl Pipeline {
         if let Some(Step::Insert(last)) = self.steps.back_mut() {
             last.extend_from_slice(&bytes);
         } else {
+            self.pushed += 1;
             self.steps.push_back(Step::Insert(bytes));
         }
+    }
+
+    /// The place of the next step, to compare with [`Self::error_at`].
+    #[must_use]
+    pub fn place(&self) -> u64 {
+        self.pushed
+    }
+
+    /// The place of the last step of the extended protocol that failed: it and those behind it up to `Sync` did not happen.
+    #[must_use]
+    pub fn error_at(&self) -> Option<u64> {
+        self.error_at
+    }
+
+    /// Whether a row or COPY message has passed in part only, so that nothing else can be written to the client.
+    #[must_use]
+    pub fn is_inside_message(&self) -> bool {
+        matches!(self.passing, Some((_, true)))
     }
 
     /// Whether the server owes nothing: everything sent has been answered, and nothing waits to be inserted.
@@ -211,7 +234,9 @@ impl Pipeline {
             };
             let owed = self.current();
             let (streamed, for_client) = match (tag, owed) {
-                (b'D' | b'd', Some((Sent::Execute | Sent::Query, audience))) => (true, audience == Audience::Client),
+                (b'D' | b'd', Some((Sent::Execute | Sent::Query, Audience::Client))) => (true, true),
+                (b'D' | b'd', Some((Sent::Execute | Sent::Query, Audience::ClientErrors))) => (true, false),
+                (b'D' | b'd', Some((Sent::Execute | Sent::Query, Audience::Mesh(_)))) => (false, false),
                 (b'T', Some((_, Audience::Client))) => (true, true),
                 (b'D' | b'd', _) => return Err(WireError::Unexpected(tag)),
                 (b'S' | b'A', None) => (false, true),
@@ -240,7 +265,7 @@ impl Pipeline {
             observer.on_message(if asynchronous && tag == b'A' { None } else { owed }, tag, body);
             at += total;
             to_client = Some(for_client);
-            if !asynchronous && owed.is_some() {
+            if !asynchronous && owed.is_some() && !matches!(tag, b'D' | b'd') {
                 if tag == b'Z' {
                     self.status = TransactionStatus::decode(body)?;
                 }
@@ -322,6 +347,7 @@ impl Pipeline {
                 Answered(None)
             }
             _ => {
+                self.error_at = Some(self.pushed - self.steps.len() as u64);
                 while !matches!(self.steps.front(), None | Some(Step::Answer(Sent::Sync, _))) {
                     self.steps.pop_front();
                 }
