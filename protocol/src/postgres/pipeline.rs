@@ -3,6 +3,7 @@
 //! Invariant: rows and COPY data are never held whole, so an answer of any size passes in constant memory; what we
 //! injected between a client's messages is answered to us and never reaches the client.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use super::backend::TransactionStatus;
@@ -74,13 +75,13 @@ pub enum Segment {
     /// So many bytes are not for the client.
     Cut(usize),
     /// Bytes of ours go to the client before anything else that the server sent.
-    Insert(Vec<u8>),
+    Insert(Cow<'static, [u8]>),
 }
 
 #[derive(Debug)]
 enum Step {
     Answer(Sent, Audience),
-    Insert(Vec<u8>),
+    Insert(Cow<'static, [u8]>),
 }
 
 /// The answers that one server owes.
@@ -118,16 +119,12 @@ impl Pipeline {
     }
 
     /// Records bytes of ours that the client gets at this place; an earlier error drops them, like all it skips.
-    pub fn insert(&mut self, bytes: Vec<u8>) {
+    pub fn insert(&mut self, bytes: impl Into<Cow<'static, [u8]>>) {
         if self.skipping {
             return;
         }
-        if let Some(Step::Insert(last)) = self.steps.back_mut() {
-            last.extend_from_slice(&bytes);
-        } else {
-            self.pushed += 1;
-            self.steps.push_back(Step::Insert(bytes));
-        }
+        self.pushed += 1;
+        self.steps.push_back(Step::Insert(bytes.into()));
     }
 
     /// The place of the next step, to compare with [`Self::error_at`].

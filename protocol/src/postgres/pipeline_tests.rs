@@ -30,7 +30,7 @@ fn feed(pipeline: &mut Pipeline, stream: &[u8], piece: usize, log: &mut Log) -> 
                 Segment::More => break,
                 Segment::Forward(count) => client.extend(buffer.drain(..count)),
                 Segment::Cut(count) => drop(buffer.drain(..count)),
-                Segment::Insert(bytes) => client.extend(bytes),
+                Segment::Insert(bytes) => client.extend(bytes.iter()),
             }
         }
     }
