@@ -149,9 +149,7 @@ impl Keeper {
         let log = process.log.clone();
         match self.ask(Action::Run { process }, &what, most)? {
             Outcome::Ended { success: true, .. } => Ok(()),
-            Outcome::Ended { name, status, .. } => {
-                Err(KeeperError::Program { name, status, reason: last_line(&log) })
-            }
+            Outcome::Ended { name, status, .. } => Err(KeeperError::Program { name, status, reason: last_line(&log) }),
             other => Err(unexpected(&other)),
         }
     }

@@ -10,6 +10,7 @@ mod ready;
 
 pub use ports::{DEFAULT_PORTS, free_port};
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -108,8 +109,8 @@ pub struct Server {
 impl Server {
     /// Where it listens.
     #[must_use]
-    pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+    pub fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port).into()
     }
 }
 
@@ -291,7 +292,10 @@ impl Servers {
             if matches!(reason, ready::NotReady::Silent) {
                 let _ = self.keeper.signal(&server.name, StopSignal::Kill);
             }
-            return Err(ServerError::Start { name: server.name.clone(), reason: ready::explain(&log, already, &reason) });
+            return Err(ServerError::Start {
+                name: server.name.clone(),
+                reason: ready::explain(&log, already, &reason),
+            });
         }
     }
 }
@@ -307,17 +311,12 @@ fn orderly(kind: ServerKind) -> StopSignal {
 }
 
 /// Writes a file that only the servers' user may read: it holds a password.
-fn write_private(path: &Path, text: &str) -> Result<(), ServerError> {
+pub(super) fn write_private(path: &Path, text: &str) -> Result<(), ServerError> {
     use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;
     let failed = |error| ServerError::File { path: path.to_path_buf(), error };
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(failed)?;
+    let mut file =
+        std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path).map_err(failed)?;
     file.write_all(text.as_bytes()).map_err(failed)?;
     Unprivileged::find().and_then(|user| user.give(path)).map_err(failed)
 }

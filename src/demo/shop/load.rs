@@ -1,6 +1,7 @@
 //! Creates the shop's database on a server, and sends its rows to whatever answers at an address.
 //! The demo creates tables on every shard and then loads the rows through dbmesh itself.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use mysql_async::prelude::Queryable as _;
@@ -18,38 +19,45 @@ const LOCAL_TRANSACTIONS: &str = "SET dbmesh.transaction_type = LOCAL";
 /// Who logs in where.
 #[derive(Debug, Clone)]
 pub struct Login {
-    /// Address, always on loopback.
-    pub port: u16,
+    /// Address; one that means every address of the machine is reached on loopback.
+    pub address: SocketAddr,
     /// User.
     pub user: String,
     /// Password.
     pub password: String,
 }
 
+impl Login {
+    fn host(&self) -> IpAddr {
+        let ip = self.address.ip();
+        if ip.is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { ip }
+    }
+}
+
 /// Why the shop is not there.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// From a MySQL connection.
-    #[error("the shop on 127.0.0.1:{port}: {error}")]
+    #[error("the shop on {address}: {error}")]
     MySql {
         /// Where.
-        port: u16,
+        address: SocketAddr,
         /// What.
         error: mysql_async::Error,
     },
     /// From a PostgreSQL connection.
-    #[error("the shop on 127.0.0.1:{port}: {}", explain(.error))]
+    #[error("the shop on {address}: {}", explain(.error))]
     Postgres {
         /// Where.
-        port: u16,
+        address: SocketAddr,
         /// What.
         error: tokio_postgres::Error,
     },
     /// No answer.
-    #[error("the shop on 127.0.0.1:{port}: no answer within {} s", .after.as_secs())]
+    #[error("the shop on {address}: no answer within {} s", .after.as_secs())]
     TooLong {
         /// Where.
-        port: u16,
+        address: SocketAddr,
         /// How long it was waited for.
         after: Duration,
     },
@@ -102,12 +110,7 @@ pub async fn load(kind: ServerKind, login: &Login, sizes: &Sizes, through_dbmesh
 }
 
 /// Sends statements one after the other over one connection.
-async fn send(
-    kind: ServerKind,
-    login: &Login,
-    database: Option<&str>,
-    statements: &[String],
-) -> Result<(), LoadError> {
+async fn send(kind: ServerKind, login: &Login, database: Option<&str>, statements: &[String]) -> Result<(), LoadError> {
     match kind {
         ServerKind::MariaDb => send_mysql(login, database, statements).await,
         ServerKind::Postgres => send_postgres(login, database, statements).await,
@@ -115,35 +118,35 @@ async fn send(
 }
 
 async fn send_mysql(login: &Login, database: Option<&str>, statements: &[String]) -> Result<(), LoadError> {
-    let port = login.port;
-    let failed = |error| LoadError::MySql { port, error };
+    let address = login.address;
+    let failed = |error| LoadError::MySql { address, error };
     let options = mysql_async::OptsBuilder::default()
-        .ip_or_hostname("127.0.0.1")
-        .tcp_port(port)
+        .ip_or_hostname(login.host().to_string())
+        .tcp_port(address.port())
         .user(Some(&login.user))
         .pass(Some(&login.password))
         .db_name(database)
         .prefer_socket(false);
-    let mut connection = within(port, CONNECT_MAX, mysql_async::Conn::new(options)).await?.map_err(failed)?;
+    let mut connection = within(address, CONNECT_MAX, mysql_async::Conn::new(options)).await?.map_err(failed)?;
     for sql in statements {
-        within(port, STATEMENT_MAX, connection.query_drop(sql)).await?.map_err(failed)?;
+        within(address, STATEMENT_MAX, connection.query_drop(sql)).await?.map_err(failed)?;
     }
-    within(port, CONNECT_MAX, connection.disconnect()).await?.map_err(failed)
+    within(address, CONNECT_MAX, connection.disconnect()).await?.map_err(failed)
 }
 
 async fn send_postgres(login: &Login, database: Option<&str>, statements: &[String]) -> Result<(), LoadError> {
-    let port = login.port;
-    let failed = |error| LoadError::Postgres { port, error };
+    let address = login.address;
+    let failed = |error| LoadError::Postgres { address, error };
     let mut options = tokio_postgres::Config::new();
-    options.host("127.0.0.1").port(port).user(&login.user).password(&login.password);
+    options.host(login.host().to_string()).port(address.port()).user(&login.user).password(&login.password);
     if let Some(database) = database {
         options.dbname(database);
     }
     let (client, connection) =
-        within(port, CONNECT_MAX, options.connect(tokio_postgres::NoTls)).await?.map_err(failed)?;
+        within(address, CONNECT_MAX, options.connect(tokio_postgres::NoTls)).await?.map_err(failed)?;
     let work = async {
         for sql in statements {
-            within(port, STATEMENT_MAX, client.batch_execute(sql)).await?.map_err(failed)?;
+            within(address, STATEMENT_MAX, client.batch_execute(sql)).await?.map_err(failed)?;
         }
         drop(client);
         Ok(())
@@ -153,6 +156,6 @@ async fn send_postgres(login: &Login, database: Option<&str>, statements: &[Stri
     done
 }
 
-async fn within<F: Future>(port: u16, most: Duration, work: F) -> Result<F::Output, LoadError> {
-    tokio::time::timeout(most, work).await.map_err(|_| LoadError::TooLong { port, after: most })
+async fn within<F: Future>(address: SocketAddr, most: Duration, work: F) -> Result<F::Output, LoadError> {
+    tokio::time::timeout(most, work).await.map_err(|_| LoadError::TooLong { address, after: most })
 }

@@ -248,7 +248,10 @@ mod tests {
         let sizes = Sizes { customers: 10, orders: 5, products: 7, rows_per_statement: 3 };
         let all = statements(ServerKind::Postgres, &sizes);
         let products: Vec<_> = all.iter().filter(|sql| sql.starts_with("INSERT INTO products ")).collect();
-        assert_eq!(products.iter().map(|sql| sql.matches("('P").count().max(sql.matches(", 'P").count())).max(), Some(3));
+        assert_eq!(
+            products.iter().map(|sql| sql.matches("('P").count().max(sql.matches(", 'P").count())).max(),
+            Some(3)
+        );
         assert_eq!(products.len(), 3);
     }
 }
