@@ -33,4 +33,4 @@ check-docs:
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --workspace --no-deps --document-private-items
 
 test: install-test check-style check-docs
-	DBMESH_TEST_PYTHON='$(abspath $(TARGET)/python)/bin/python' $(CARGO) test --locked --workspace
+	$(CARGO) test --locked --workspace

@@ -149,6 +149,12 @@ impl Servers {
         &self.options.password
     }
 
+    /// The keeper, for further processes that must not outlive us.
+    #[must_use]
+    pub fn keeper(&self) -> &Keeper {
+        &self.keeper
+    }
+
     /// The keeper's process number.
     #[must_use]
     pub fn keeper_pid(&self) -> u32 {
@@ -234,6 +240,10 @@ impl Servers {
     /// Stops all servers and the keeper.
     pub fn close(&self) {
         self.keeper.close();
+        if !self.options.keep {
+            // Done by the keeper, unless it was killed.
+            let _ = std::fs::remove_dir_all(&self.options.directory);
+        }
     }
 
     fn data(&self, name: &str) -> PathBuf {
@@ -297,6 +307,12 @@ impl Servers {
                 reason: ready::explain(&log, already, &reason),
             });
         }
+    }
+}
+
+impl Drop for Servers {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 

@@ -1,0 +1,7 @@
+//! Tests on real servers with real clients: one program, so that the servers start once per run.
+//! Out: what can be tested without a server; that stands beside the code.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod bed;
+mod private_servers;
