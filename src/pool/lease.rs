@@ -2,63 +2,122 @@
 //! In: the ends of a lease (given back clean, closed, kept aside). Out: deciding whether a backend is clean.
 
 use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::connector::{Connector, ShardId};
-use super::snapshot::CloseReason;
+use super::connector::{Backend, Connector, ShardId, WorkerId};
+use super::shard::{KeyPool, Shard};
+use super::snapshot::{BackendState, CloseReason};
+
+/// The right to one place of a shard. Dropping it frees the place.
+pub(super) struct Ticket<C: Connector> {
+    pub(super) pool: Arc<KeyPool<C>>,
+    /// `None` once the place was passed on.
+    pub(super) place: Option<usize>,
+    pub(super) id: u64,
+    /// The worker that the socket is registered with.
+    pub(super) home: WorkerId,
+    pub(super) waited: Duration,
+    pub(super) fresh: bool,
+    /// Why the connection is closed, if it is dropped; `None` while there is none.
+    pub(super) reason: Option<CloseReason>,
+}
+
+impl<C: Connector> Drop for Ticket<C> {
+    fn drop(&mut self) {
+        if let Some(place) = self.place.take() {
+            self.pool.shard.freed(place, self.reason);
+        }
+    }
+}
 
 /// A backend that one session holds. Dropping it closes the connection and frees its place.
 pub struct Lease<C: Connector> {
-    backend: C::Backend,
-    key: C::Key,
+    // Declared first, so that the connection is closed before its place is free.
+    pub(super) backend: C::Backend,
+    pub(super) ticket: Ticket<C>,
 }
 
 impl<C: Connector> Lease<C> {
-    pub(super) fn new(backend: C::Backend, key: C::Key) -> Self {
-        Self { backend, key }
+    /// Returns the backend to the pool. Only for a backend that is proven clean.
+    pub fn give_back(self) {
+        let Self { backend, mut ticket } = self;
+        if let Some(place) = ticket.place.take() {
+            ticket.pool.shard.give_back(place, backend);
+        }
     }
 
-    /// Returns the backend to the pool. Only for a backend that is proven clean.
-    pub fn give_back(self) {}
-
     /// Closes the connection and frees its place; dropping the lease does the same as [`CloseReason::NotClean`].
-    pub fn close(self, _reason: CloseReason) {}
+    pub fn close(mut self, reason: CloseReason) {
+        self.ticket.reason = Some(reason);
+    }
 
     /// Sets the backend aside while something (a kill in flight) may still hit it; it counts to the cap until resolved.
     #[must_use]
     pub fn quarantine(self) -> Quarantined<C> {
+        self.set_state(BackendState::Quarantined);
         Quarantined { lease: self }
     }
 
     /// The pool it belongs to.
     #[must_use]
     pub fn key(&self) -> &C::Key {
-        &self.key
+        &self.ticket.pool.key
     }
 
     /// The shard it belongs to.
     #[must_use]
     pub fn shard(&self) -> ShardId {
-        use super::connector::PoolKey;
-        self.key.shard()
+        self.ticket.pool.shard.id
     }
 
     /// The number of the backend, never used again in this process.
     #[must_use]
     pub fn id(&self) -> u64 {
-        0
+        self.ticket.id
     }
 
     /// Whether the connection was opened for this lease, so nothing can have happened to it while it was idle.
     #[must_use]
     pub fn is_fresh(&self) -> bool {
-        true
+        self.ticket.fresh
     }
 
     /// How long the session waited in the queue for it, opening a connection not counted.
     #[must_use]
     pub fn waited(&self) -> Duration {
-        Duration::ZERO
+        self.ticket.waited
+    }
+
+    fn set_state(&self, state: BackendState) {
+        if let Some(place) = self.ticket.place {
+            self.ticket.pool.shard.set_state(place, state);
+        }
+    }
+
+    /// Makes it `worker`'s, and checks it: a backend that was idle may be dead. Then only its place is left.
+    pub(super) fn settle(self, worker: WorkerId) -> Result<Self, Ticket<C>> {
+        let Self { mut backend, mut ticket } = self;
+        ticket.reason = Some(CloseReason::Dead);
+        if ticket.home != worker || worker == WorkerId::NONE {
+            backend = match backend.rehome() {
+                Ok(backend) => backend,
+                Err(error) => {
+                    tracing::debug!(%error, backend = ticket.id, "an idle backend could not move to another worker");
+                    return Err(ticket);
+                }
+            };
+            ticket.home = worker;
+            if let Some(place) = ticket.place {
+                ticket.pool.shard.set_worker(place, worker);
+            }
+        }
+        if !backend.looks_alive() {
+            drop(backend);
+            return Err(ticket);
+        }
+        ticket.reason = Some(CloseReason::NotClean);
+        Ok(Self { backend, ticket })
     }
 }
 
@@ -84,6 +143,7 @@ impl<C: Connector> Quarantined<C> {
     /// Nothing can hit it any more, and it still has to be read or cleaned: a lease again.
     #[must_use]
     pub fn release(self) -> Lease<C> {
+        self.lease.set_state(BackendState::Leased);
         self.lease
     }
 
@@ -95,12 +155,18 @@ impl<C: Connector> Quarantined<C> {
 
 /// A connection outside the cap, for kill, cancel and probes. Dropping it closes it.
 pub struct Reserved<C: Connector> {
-    backend: C::Backend,
+    pub(super) backend: C::Backend,
+    pub(super) _place: ReservedPlace<C>,
 }
 
-impl<C: Connector> Reserved<C> {
-    pub(super) fn new(backend: C::Backend) -> Self {
-        Self { backend }
+/// One of the few connections outside the cap.
+pub(super) struct ReservedPlace<C: Connector> {
+    pub(super) shard: Arc<Shard<C>>,
+}
+
+impl<C: Connector> Drop for ReservedPlace<C> {
+    fn drop(&mut self) {
+        self.shard.reserved_freed();
     }
 }
 

@@ -11,15 +11,25 @@
 //! ```
 
 mod connector;
+mod deadlock;
 mod error;
 mod lease;
+mod open;
 mod settings;
+mod shard;
 mod snapshot;
+mod table;
+#[cfg(test)]
+mod tests;
+mod upkeep;
+mod waiting;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
-use tokio::time::Instant;
+use dashmap::DashMap;
+use tokio::time::{Instant, timeout_at};
 
 pub use connector::{Backend, ConnectError, Connector, PoolKey, ShardId, WorkerId};
 pub use error::AcquireError;
@@ -27,10 +37,14 @@ pub use lease::{Lease, Quarantined, Reserved};
 pub use settings::PoolSettings;
 pub use snapshot::{BackendSnapshot, BackendState, CloseReason, KeySnapshot, ShardSnapshot};
 
+use deadlock::Wait;
+use shard::{KeyPool, Shard, Taken};
+use waiting::Grant;
+
 /// Who asks for a backend.
 #[derive(Clone, Copy, Debug)]
 pub struct Asker<'a> {
-    /// The session.
+    /// The session; not 0.
     pub session: u64,
     /// The worker that it lives on.
     pub worker: WorkerId,
@@ -45,13 +59,26 @@ pub struct Asker<'a> {
 pub struct Pools<C: Connector> {
     connector: Arc<C>,
     settings: Arc<ArcSwap<PoolSettings>>,
+    keys: DashMap<C::Key, Arc<KeyPool<C>>>,
+    shards: DashMap<ShardId, Arc<Shard<C>>>,
+    ids: Arc<AtomicU64>,
+    workers: usize,
+    closed: AtomicBool,
 }
 
 impl<C: Connector> Pools<C> {
     /// Empty pools for `workers` worker threads; nothing is opened before it is asked for.
     #[must_use]
-    pub fn new(connector: C, settings: PoolSettings, _workers: usize) -> Arc<Self> {
-        Arc::new(Self { connector: Arc::new(connector), settings: Arc::new(ArcSwap::from_pointee(settings)) })
+    pub fn new(connector: C, settings: PoolSettings, workers: usize) -> Arc<Self> {
+        Arc::new(Self {
+            connector: Arc::new(connector),
+            settings: Arc::new(ArcSwap::from_pointee(settings)),
+            keys: DashMap::new(),
+            shards: DashMap::new(),
+            ids: Arc::new(AtomicU64::new(1)),
+            workers,
+            closed: AtomicBool::new(false),
+        })
     }
 
     /// What opens the connections.
@@ -69,6 +96,10 @@ impl<C: Connector> Pools<C> {
     /// Puts other settings in force. A lower cap closes backends as they come back.
     pub fn set_settings(&self, settings: PoolSettings) {
         self.settings.store(Arc::new(settings));
+        for shard in self.all_shards() {
+            shard.pump();
+            shard.reap(Instant::now());
+        }
     }
 
     /// Now plus `wait_max`: the usual deadline of [`Self::acquire`].
@@ -83,10 +114,30 @@ impl<C: Connector> Pools<C> {
     ///
     /// # Errors
     /// See [`AcquireError`]. On [`AcquireError::Deadlock`] the session must roll its transaction back, which frees what others wait for.
-    pub async fn acquire(&self, key: &C::Key, _asker: &Asker<'_>, deadline: Instant) -> Result<Lease<C>, AcquireError> {
-        match self.connector.connect(key, deadline).await {
-            Ok(backend) => Ok(Lease::new(backend, key.clone())),
-            Err(source) => Err(AcquireError::Connect { shard: key.shard(), source }),
+    pub async fn acquire(&self, key: &C::Key, asker: &Asker<'_>, deadline: Instant) -> Result<Lease<C>, AcquireError> {
+        let pool = self.pool(key)?;
+        loop {
+            match pool.shard.take(&pool, asker, Instant::now())? {
+                // A dead one is closed, which frees its place; the next idle one is tried.
+                Taken::Idle(lease) => {
+                    if let Ok(lease) = lease.settle(asker.worker) {
+                        return Ok(lease);
+                    }
+                }
+                Taken::Place(ticket) => return ticket.open(deadline).await,
+                Taken::Queue(waiting) => {
+                    if asker.holds.iter().any(|shard| self.is_waited_for(*shard)) {
+                        self.break_deadlocks();
+                    }
+                    return match waiting.turn(deadline).await? {
+                        Grant::Ready(lease) => match lease.settle(asker.worker) {
+                            Ok(lease) => Ok(lease),
+                            Err(ticket) => ticket.open(deadline).await,
+                        },
+                        Grant::Place(ticket) => ticket.open(deadline).await,
+                    };
+                }
+            }
         }
     }
 
@@ -100,11 +151,25 @@ impl<C: Connector> Pools<C> {
         asker: &Asker<'_>,
         deadline: Instant,
     ) -> Result<Vec<Lease<C>>, AcquireError> {
-        let mut leases = Vec::with_capacity(keys.len());
-        for key in keys {
-            leases.push(self.acquire(key, asker, deadline).await?);
+        let mut order: Vec<usize> = (0..keys.len()).collect();
+        order.sort_by_key(|&index| keys.get(index).map(PoolKey::shard));
+        let mut holds = asker.holds.to_vec();
+        let mut leases: Vec<(usize, Lease<C>)> = Vec::with_capacity(keys.len());
+        for index in order {
+            let Some(key) = keys.get(index) else { continue };
+            match self.acquire(key, &Asker { holds: &holds, ..*asker }, deadline).await {
+                Ok(lease) => {
+                    holds.push(key.shard());
+                    leases.push((index, lease));
+                }
+                Err(error) => {
+                    leases.into_iter().for_each(|(_, lease)| lease.give_back());
+                    return Err(error);
+                }
+            }
         }
-        Ok(leases)
+        leases.sort_by_key(|(index, _)| *index);
+        Ok(leases.into_iter().map(|(_, lease)| lease).collect())
     }
 
     /// A new connection outside the cap: for kill, cancel, probes and recovery, which must work when the pool is full.
@@ -112,46 +177,85 @@ impl<C: Connector> Pools<C> {
     /// # Errors
     /// As [`Self::acquire`]; the number of such connections per shard is limited too.
     pub async fn reserved(&self, key: &C::Key, deadline: Instant) -> Result<Reserved<C>, AcquireError> {
-        match self.connector.connect(key, deadline).await {
-            Ok(backend) => Ok(Reserved::new(backend)),
-            Err(source) => Err(AcquireError::Connect { shard: key.shard(), source }),
+        let pool = self.pool(key)?;
+        let place = pool.shard.reserve()?;
+        let until = deadline.min(Instant::now() + self.settings.load().connect_timeout);
+        match timeout_at(until, self.connector.connect(key, until)).await.unwrap_or(Err(ConnectError::TimedOut)) {
+            Ok(backend) => Ok(Reserved { backend, _place: place }),
+            Err(source) => Err(AcquireError::Connect { shard: pool.shard.id, source }),
         }
     }
 
-    /// For `SHOW POOLS` and metrics, by shard.
-    #[must_use]
-    pub fn shards(&self) -> Vec<ShardSnapshot<C::Key>> {
-        Vec::new()
-    }
-
-    /// For `SHOW BACKENDS`, by number.
-    #[must_use]
-    pub fn backends(&self) -> Vec<BackendSnapshot<C::Key>> {
-        Vec::new()
-    }
-
-    /// Opens up to `size_min` backends of `key`, for a start that is warm.
-    ///
-    /// # Errors
-    /// The first attempt that fails.
-    pub async fn warm(&self, _key: &C::Key, _worker: WorkerId) -> Result<(), AcquireError> {
-        Ok(())
-    }
-
-    /// Lets no backend that is open now be used again: idle ones are closed at once, the others when they come back.
-    pub fn retire(&self, _shard: ShardId) {}
-
-    /// As [`Self::retire`], for all shards.
-    pub fn retire_all(&self) {}
-
     /// Refuses every acquire from now on, also those that wait, and closes what is idle.
-    pub fn shut_down(&self) {}
-
-    /// Waits until no backend is held, or `deadline`; says how many still are.
-    pub async fn drained(&self, _deadline: Instant) -> usize {
-        0
+    pub fn shut_down(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        self.all_shards().iter().for_each(|shard| shard.close());
     }
 
-    /// Reaps, warms and probes until [`Self::shut_down`]; one task runs it.
-    pub async fn upkeep(self: Arc<Self>) {}
+    pub(self) fn is_shut_down(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
+    }
+
+    /// The pool of `key`, made if it is new.
+    fn pool(&self, key: &C::Key) -> Result<Arc<KeyPool<C>>, AcquireError> {
+        if let Some(pool) = self.keys.get(key) {
+            return Ok(Arc::clone(&pool));
+        }
+        let shard = Arc::clone(&self.shards.entry(key.shard()).or_insert_with(|| {
+            let (connector, settings) = (Arc::clone(&self.connector), Arc::clone(&self.settings));
+            Arc::new(Shard::new(key.shard(), connector, settings, Arc::clone(&self.ids), self.workers))
+        }));
+        // A shard that is new while the pools shut down may have been missed there.
+        if self.is_shut_down() {
+            return Err(AcquireError::ShuttingDown);
+        }
+        let pool = self.keys.entry(key.clone()).or_insert_with(|| shard.add_key(key.clone()));
+        Ok(Arc::clone(&pool))
+    }
+
+    fn shard(&self, id: ShardId) -> Option<Arc<Shard<C>>> {
+        self.shards.get(&id).map(|shard| Arc::clone(&shard))
+    }
+
+    /// All shards, in the order of their ids.
+    fn all_shards(&self) -> Vec<Arc<Shard<C>>> {
+        let mut list: Vec<Arc<Shard<C>>> = self.shards.iter().map(|shard| Arc::clone(&shard)).collect();
+        list.sort_by_key(|shard| shard.id);
+        list
+    }
+
+    fn is_waited_for(&self, shard: ShardId) -> bool {
+        self.shard(shard).is_some_and(|shard| !shard.lock().waiters.is_empty())
+    }
+
+    /// Refuses the youngest of sessions that wait for each other. Only who waits while holding a backend can close such a
+    /// circle, so only they call this. All shards are locked at once, in their order: the picture is exact.
+    fn break_deadlocks(&self) {
+        let shards = self.all_shards();
+        let mut tables: Vec<_> = shards.iter().map(|shard| shard.lock()).collect();
+        let mut holders = Vec::with_capacity(tables.len());
+        let mut waits = Vec::new();
+        let mut numbers = Vec::new();
+        for (index, table) in tables.iter().enumerate() {
+            holders.push(if table.waiters.is_empty() { None } else { table.holders() });
+            for (number, waiter) in &table.waiters {
+                waits.push(Wait { session: waiter.session, began: waiter.began, shard: index });
+                numbers.push(*number);
+            }
+        }
+        let mut refused = Vec::new();
+        for victim in deadlock::victims(&holders, &waits) {
+            let (Some(wait), Some(number)) = (waits.get(victim), numbers.get(victim)) else { continue };
+            if let (Some(table), Some(shard)) = (tables.get_mut(wait.shard), shards.get(wait.shard))
+                && let Some(waiter) = table.waiters.remove(number)
+            {
+                table.totals.deadlocks += 1;
+                refused.push((shard.id, waiter));
+            }
+        }
+        drop(tables);
+        for (shard, waiter) in refused {
+            shard::refuse_all(std::iter::once(waiter), &AcquireError::Deadlock { shard });
+        }
+    }
 }

@@ -1,0 +1,1 @@
+//! Pools under a simulated connector.
