@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test check-style check-docs install-demo install-test
+.PHONY: help demo test bench check-style check-docs install-demo install-test
 
 CARGO ?= cargo
 TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
@@ -13,6 +13,7 @@ ARGS ?=
 
 help:
 	@echo 'make demo    install what is missing, build, start private shards, load the shop, serve (Ctrl-C stops all)'
+	@echo 'make bench   load through dbmesh, through HAProxy and straight, side by side; ARGS="--rounds 5 --seconds 5"'
 	@echo 'make test    install what is missing, then style, documentation and every test'
 
 install-demo:
@@ -34,3 +35,6 @@ check-docs:
 
 test: install-test check-style check-docs
 	$(CARGO) test --locked --workspace
+
+bench: install-test
+	$(CARGO) bench --locked --bench side_by_side -- $(ARGS)
