@@ -1,6 +1,7 @@
 //! The process: listeners, sessions, backends, pools, execution, admin, config, telemetry.
 //! Rooms: wire formats are in `protocol`, SQL and plans in `sharding`, commit protocols in `transaction`; this crate joins them.
 
+pub mod admin;
 pub mod config;
 pub mod demo;
 pub mod error_code;

@@ -215,7 +215,9 @@ fn the_default_admin_password_is_for_loopback_only() {
 #[test]
 fn verifiers_are_looked_at() {
     let with = |scram: &str| format!("[[user]]\nname = \"app\"\nscram = \"{scram}\"\n");
-    let good = with("SCRAM-SHA-256$4096:c2FsdA==$c3RvcmVk:c2VydmVy");
+    let good = with(
+        "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=",
+    );
     let config = Config::parse(&good, "a.toml").expect("valid");
     assert!(matches!(config.users[0].credential, Credential::ScramVerifier(_)));
     for bad in ["", "md5abc", "SCRAM-SHA-256$x:a$b:c", "SCRAM-SHA-256$4096:a$b"] {

@@ -4,6 +4,8 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::Path;
 
+use protocol::postgres::scram::Verifier;
+
 use crate::config::error::{Faults, NOWHERE, Place};
 use crate::config::model::{Admin, Credential, Listen, User};
 use crate::config::raw::{At, RawAdmin, RawDatabase, RawUser};
@@ -184,7 +186,7 @@ fn credential(
             None
         }
         (AuthMethod::Password, Some(scram)) => {
-            if !is_scram_verifier(scram.get_ref()) {
+            if Verifier::parse(scram.get_ref()).is_none() {
                 let message = "`user.scram` must look like SCRAM-SHA-256$4096:salt$stored:server";
                 faults.add(&scram.span(), message);
             }
@@ -203,16 +205,6 @@ fn credential(
         (AuthMethod::Password, None) => sources.read(folder, faults).map(Credential::Password),
         (AuthMethod::Md5, None) => sources.read(folder, faults).map(Credential::Md5),
     }
-}
-
-/// Whether the text has the four parts of a verifier as `pg_authid` stores it; what is in them is read at login.
-fn is_scram_verifier(text: &str) -> bool {
-    let Some(rest) = text.strip_prefix("SCRAM-SHA-256$") else {
-        return false;
-    };
-    let mut parts = rest.split(['$', ':']);
-    let iterations = parts.next().and_then(|n| n.parse::<u32>().ok());
-    iterations.is_some_and(|n| n > 0) && parts.filter(|p| !p.is_empty()).count() == 3
 }
 
 /// Where a name stands, or else its owner.
