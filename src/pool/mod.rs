@@ -3,7 +3,7 @@
 //! In: who gets which backend, when one is opened or closed, and which waiting transactions are refused because they wait
 //! for each other. Out: what a backend speaks, and whether it is clean (the session that used it proves that).
 //!
-//! ```ignore
+//! ```text
 //! let asker = Asker { session, worker, began, holds: &shards_of_my_branches };
 //! let mut lease = pools.acquire(&key, &asker, deadline).await?;
 //! lease.send(..).await?;            // `Lease` derefs to the backend

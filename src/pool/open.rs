@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use super::connector::{ConnectError, Connector, WorkerId};
 use super::error::AcquireError;
 use super::lease::{Lease, Ticket};
-use super::shard::{KeyPool, Shard, refuse_all};
+use super::shard::{KeyPool, refuse_all};
 use super::snapshot::CloseReason;
 use super::table::Outage;
 
@@ -123,7 +123,7 @@ impl<C: Connector> Probe<C> {
                     if attempts.len() < ATTEMPTS_MAX {
                         let limit = shard.settings.load().connect_timeout;
                         made += 1;
-                        let until = Instant::now() + if made % PATIENT == 0 { limit } else { limit.min(IMPATIENCE) };
+                        let until = Instant::now() + if made.is_multiple_of(PATIENT) { limit } else { limit.min(IMPATIENCE) };
                         let pool = Arc::clone(&self.pool);
                         attempts.push(async move {
                             let attempt = timeout_at(until, pool.shard.connector.connect(&pool.key, until)).await;
