@@ -46,9 +46,8 @@ flags! {
     29 COMPOUND "A routine body or block holds `;`: the statement was taken up to the end of the text or of the body."
     30 MIXED_ROWS "INSERT rows of different shapes: the fingerprint is not worth caching."
     31 RETURNING "Has RETURNING."
-    32 STRUCTURED "Has a join, sub-query, set operation, GROUP BY, DISTINCT or window: never set for a plain point read."
-    33 NUL_BYTE "Has a NUL byte outside a literal."
-    34 NOTIFY "Calls pg_notify()."
+    32 NOTIFY "Calls pg_notify()."
+    33 DIAGNOSTICS "Reads the diagnostics area: SHOW WARNINGS, SHOW ERRORS, GET DIAGNOSTICS, @@warning_count, @@error_count."
 }
 
 impl Flags {

@@ -3,18 +3,35 @@
 //! SQL is bytes, not `str`. Out: schema, routes, anything that knows what a shard is.
 //! Invariant: agrees with the server on where a literal or comment ends, or fails with a [`LexError`]; never panics.
 
+mod bytes;
+mod classify;
+mod cursor;
+mod depth;
 mod error;
+mod fingerprint;
 mod flags;
+mod functions;
+mod functions_mysql;
+mod functions_postgres;
+mod keyword;
 mod kind;
+mod quoted;
 mod scan;
+mod syntax;
 mod tokens;
+mod value;
 pub mod verbs;
+mod word_table;
 
 pub use error::LexError;
+pub use fingerprint::{Fingerprint, FingerprintKey};
 pub use flags::Flags;
+pub use functions::{FunctionClass, function_class};
 pub use kind::StatementKind;
-pub use scan::{Fingerprint, FingerprintKey, Literal, LiteralClass, Scan, ScannedStatement};
-pub use tokens::{Limits, ParseError, Token, TokenKind, Tokens, parse, tokens};
+pub use scan::{Literal, LiteralClass, Scan, ScannedStatement};
+pub use syntax::{Limits, ParseError, parse};
+pub use tokens::{Token, TokenKind, Tokens, tokens};
+pub use value::{identifier_value, literal_value};
 
 /// The longest text that is ever lexed; offsets are 32 bits wide.
 pub const MAX_SQL_BYTES: usize = 1 << 30;
@@ -104,3 +121,6 @@ impl PostgresModes {
     /// What every server since 9.1 starts with.
     pub const DEFAULT: PostgresModes = PostgresModes { standard_conforming_strings: true };
 }
+
+#[cfg(test)]
+mod tests;

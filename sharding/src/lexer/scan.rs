@@ -1,23 +1,15 @@
 //! The hot path: one pass over the text gives statements, kinds, flags, fingerprints and literals.
 //! Out: anything that allocates when the buffers are warm.
 
-use super::{Dialect, Flags, LexError, Span, StatementKind};
+use super::classify::Classifier;
+use super::cursor::{Cursor, Raw};
+use super::fingerprint::{Fingerprint, FingerprintKey, Writer, display};
+use super::keyword::{self, Keyword};
+use super::quoted::mesh_hint;
+use super::{Dialect, Flags, LexError, MAX_LITERALS, MAX_SQL_BYTES, MAX_STATEMENTS, Span, StatementKind, TokenKind};
 
-/// The secret of this process under which fingerprints are computed: an unkeyed hash would invite poisoned plans.
-#[derive(Clone, Copy)]
-pub struct FingerprintKey(pub(super) u64, pub(super) u64);
-
-impl FingerprintKey {
-    /// From 16 random bytes, drawn once per process.
-    pub fn from_bytes(bytes: [u8; 16]) -> Self {
-        let whole = u128::from_le_bytes(bytes);
-        FingerprintKey(whole as u64, (whole >> 64) as u64)
-    }
-}
-
-/// A keyed 128-bit hash of a statement's normalised text.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Fingerprint(pub u128);
+/// Buffers larger than this are given back before the next scan.
+const KEEP_BYTES: usize = 256 << 10;
 
 /// What kind of literal stands at a place. Part of the fingerprint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -95,14 +87,66 @@ impl Scan {
     ///
     /// # Errors
     /// [`LexError`] when a literal or comment has no end, or a limit is passed; then there are no statements.
-    pub fn scan(&mut self, sql: &[u8], _dialect: Dialect, _key: &FingerprintKey) -> Result<(), LexError> {
+    pub fn scan(&mut self, sql: &[u8], dialect: Dialect, key: &FingerprintKey) -> Result<(), LexError> {
+        self.clear();
+        if sql.len() > MAX_SQL_BYTES {
+            return Err(LexError::TooLong { bytes: sql.len(), limit: MAX_SQL_BYTES });
+        }
+        let mut cursor = Cursor::new(sql, dialect);
+        let done = loop {
+            match self.statement(&mut cursor, key) {
+                Ok(true) if self.statements.len() >= MAX_STATEMENTS => break Err(LexError::TooManyStatements),
+                Ok(true) => {}
+                Ok(false) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
+        if done.is_err() {
+            self.clear();
+        }
+        done
+    }
+
+    fn clear(&mut self) {
         self.statements.clear();
         self.literals.clear();
         self.normalised.clear();
-        if sql.len() > super::MAX_SQL_BYTES {
-            return Err(LexError::TooLong { bytes: sql.len(), limit: super::MAX_SQL_BYTES });
+        if self.normalised.capacity() > KEEP_BYTES {
+            self.normalised = Vec::new();
         }
-        Ok(())
+        if self.literals.capacity() > KEEP_BYTES / size_of::<Literal>() {
+            self.literals = Vec::new();
+        }
+        if self.statements.capacity() > KEEP_BYTES / size_of::<ScannedStatement>() {
+            self.statements = Vec::new();
+        }
+    }
+
+    /// Reads up to and over the next `;`. False: the text has come to its end.
+    fn statement(&mut self, cursor: &mut Cursor<'_>, key: &FingerprintKey) -> Result<bool, LexError> {
+        let sql = cursor.sql;
+        let first_literal = self.literals.len();
+        let mut state = Statement::new(sql, cursor.modes.mysql, Writer::new(&mut self.normalised), first_literal);
+        let more = loop {
+            let Some(raw) = cursor.next()? else { break false };
+            if raw.kind == TokenKind::Semicolon {
+                if state.classifier.keeps_semicolon() {
+                    state.semicolons += 1;
+                    continue;
+                }
+                if cursor.inside_comment.is_some() {
+                    return Err(LexError::SemicolonInComment(raw.start as u32));
+                }
+                break true;
+            }
+            state.token(&raw, &mut self.literals)?;
+        };
+        let flags = cursor.take_flags();
+        let marks = cursor.take_marks();
+        if let Some(statement) = state.finish(flags, marks, key, self.literals.len()) {
+            self.statements.push(statement);
+        }
+        Ok(more)
     }
 
     /// The statements of the last scan, in order.
@@ -122,6 +166,216 @@ impl Scan {
 
     /// The normalised text with `?` for literals, for SHOW PLANS and logs: holds no literal of the client's.
     pub fn display(&self, statement: &ScannedStatement) -> String {
-        String::from_utf8_lossy(self.normalised(statement)).into_owned()
+        display(self.normalised(statement))
+    }
+}
+
+/// The statement that is being read.
+struct Statement<'a> {
+    sql: &'a [u8],
+    mysql: bool,
+    classifier: Classifier<'a>,
+    writer: Writer<'a>,
+    rows: RowState,
+    row_literals: (usize, usize),
+    first_literal: usize,
+    span: Option<(usize, usize)>,
+    tokens: usize,
+    semicolons: usize,
+    placeholders: u32,
+    hint: Option<Span>,
+}
+
+/// Where we are in the row list of an INSERT.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum RowState {
+    /// No VALUES yet.
+    Before,
+    /// A row may begin.
+    Expected,
+    /// In a row.
+    Inside,
+    /// Behind a row.
+    Between,
+    /// Behind the list.
+    Done,
+}
+
+impl<'a> Statement<'a> {
+    fn new(sql: &'a [u8], mysql: bool, writer: Writer<'a>, first_literal: usize) -> Self {
+        Statement {
+            sql,
+            mysql,
+            classifier: Classifier::new(sql, mysql),
+            writer,
+            rows: RowState::Before,
+            row_literals: (0, 0),
+            first_literal,
+            span: None,
+            tokens: 0,
+            semicolons: 0,
+            placeholders: 0,
+            hint: None,
+        }
+    }
+
+    #[inline]
+    fn token(&mut self, raw: &Raw, literals: &mut Vec<Literal>) -> Result<(), LexError> {
+        let text = self.sql.get(raw.start..raw.end).unwrap_or_default();
+        self.span = Some((self.span.map_or(raw.start, |(start, _)| start), raw.end));
+        if self.semicolons > 0 {
+            self.classifier.compound();
+            for _ in 0..std::mem::take(&mut self.semicolons) {
+                self.writer.token(b";", false);
+            }
+        }
+        let mut word = None;
+        match raw.kind {
+            TokenKind::Word => {
+                if !self.classifier.after_dot() {
+                    word = keyword::find(text, raw.hash);
+                }
+                self.writer.token(text, !self.mysql || word.is_some_and(keyword::Word::folds));
+            }
+            TokenKind::Literal(class) => self.literal(class, raw, text, literals)?,
+            TokenKind::LeftParenthesis => {
+                if self.rows == RowState::Expected && self.classifier.depth == 0 {
+                    self.writer.begin_row();
+                    self.rows = RowState::Inside;
+                    if self.writer.rows().0 == 0 {
+                        self.row_literals = (literals.len(), 0);
+                    }
+                }
+                if self.classifier.glues(raw.start) {
+                    self.writer.glued(text, false);
+                } else {
+                    self.writer.token(text, false);
+                }
+            }
+            TokenKind::Placeholder => {
+                self.writer.token(text, false);
+                let number = std::str::from_utf8(text.get(1..).unwrap_or_default()).ok().and_then(|n| n.parse().ok());
+                self.placeholders = match number {
+                    _ if self.mysql => self.placeholders.saturating_add(1),
+                    Some(number) => self.placeholders.max(number),
+                    None => u32::MAX,
+                };
+            }
+            TokenKind::MeshHint => {
+                self.writer.token(text, false);
+                self.mesh_hint(raw, text);
+            }
+            _ => self.writer.token(text, false),
+        }
+        if !matches!(raw.kind, TokenKind::Hint | TokenKind::MeshHint) {
+            self.tokens += 1;
+            self.classifier.token(raw, word);
+            if self.rows != RowState::Done {
+                self.row_list(raw.kind, word, literals.len());
+            }
+        }
+        Ok(())
+    }
+
+    fn literal(
+        &mut self,
+        class: LiteralClass,
+        raw: &Raw,
+        text: &[u8],
+        literals: &mut Vec<Literal>,
+    ) -> Result<(), LexError> {
+        if literals.len() >= MAX_LITERALS {
+            return Err(LexError::TooManyLiterals);
+        }
+        literals.push(Literal { start: raw.start as u32, end: raw.end as u32, class });
+        let shape = match class {
+            LiteralClass::Int | LiteralClass::BigInt => self.classifier.number_is_shape(),
+            LiteralClass::String | LiteralClass::National => self.classifier.string_is_shape(),
+            _ => false,
+        };
+        if shape {
+            self.writer.literal_with_text(class, text);
+        } else {
+            self.writer.literal(class);
+        }
+        Ok(())
+    }
+
+    fn mesh_hint(&mut self, raw: &Raw, text: &[u8]) {
+        let body = text.get(2..text.len().saturating_sub(2)).unwrap_or_default();
+        if let Some(rest) = mesh_hint(body)
+            && self.hint.is_none()
+        {
+            let end = raw.end - 2;
+            self.hint = Some(Span { start: (end - rest.len()) as u32, end: end as u32 });
+        }
+    }
+
+    /// Follows `VALUES (..), (..)` of INSERT and REPLACE.
+    #[inline]
+    fn row_list(&mut self, kind: TokenKind, word: Option<keyword::Word>, literals: usize) {
+        let depth = self.classifier.depth;
+        match (self.rows, kind) {
+            (RowState::Before, TokenKind::Word) => {
+                let keyword = word.map_or(Keyword::None, |word| word.keyword);
+                if !matches!(self.classifier.first(), Keyword::Insert | Keyword::Replace) {
+                    self.rows = RowState::Done;
+                } else if matches!(keyword, Keyword::Values | Keyword::Value) && depth == 0 {
+                    self.rows = RowState::Expected;
+                } else if matches!(keyword, Keyword::Select | Keyword::Set) {
+                    self.rows = RowState::Done;
+                }
+            }
+            (RowState::Inside, TokenKind::RightParenthesis) if depth == 0 => {
+                if self.writer.rows().0 == 0 {
+                    self.row_literals.1 = literals - self.row_literals.0;
+                }
+                self.writer.end_row();
+                self.rows = RowState::Between;
+            }
+            (RowState::Between, TokenKind::Comma) => self.rows = RowState::Expected,
+            (RowState::Between, _) => self.rows = RowState::Done,
+            (RowState::Expected, kind) if kind != TokenKind::LeftParenthesis => {
+                let again = word.is_some_and(|word| word.keyword == Keyword::Values) && self.writer.rows().0 == 0;
+                self.rows = if again { RowState::Expected } else { RowState::Done };
+            }
+            _ => {}
+        }
+    }
+
+    fn finish(
+        mut self,
+        noted: Flags,
+        marks: Option<(usize, usize)>,
+        key: &FingerprintKey,
+        literals: usize,
+    ) -> Option<ScannedStatement> {
+        let (start, end) = self.span.filter(|_| self.tokens > 0)?;
+        let (start, end) = marks.map_or((start, end), |(first, last)| (start.min(first), end.max(last)));
+        if noted.has(Flags::EXECUTABLE_COMMENT) {
+            // The same tokens mean something else when another server decides what is executed.
+            self.writer.token(b"\x04", false);
+        }
+        let (rows, mixed) = self.writer.rows();
+        let (kind, mut flags) = self.classifier.finish();
+        flags.set(noted);
+        if mixed && literals > self.first_literal {
+            flags.set(Flags::MIXED_ROWS);
+        }
+        let normalised =
+            Span { start: self.writer.start() as u32, end: (self.writer.start() + self.writer.bytes().len()) as u32 };
+        Some(ScannedStatement {
+            span: Span { start: start as u32, end: end as u32 },
+            kind,
+            flags,
+            fingerprint: key.hash(self.writer.bytes()),
+            placeholders: self.placeholders,
+            rows: if mixed { 1 } else { rows as u32 },
+            row_first_literal: self.row_literals.0.saturating_sub(self.first_literal) as u32,
+            row_literals: self.row_literals.1 as u32,
+            comment_hint: self.hint,
+            literals: Span { start: self.first_literal as u32, end: literals as u32 },
+            normalised,
+        })
     }
 }

@@ -1,9 +1,8 @@
-//! The slow path: every token of one statement with its bytes, and the way to sqlparser and back.
+//! The slow path: every token of a text with its bytes, for planning and splicing.
 //! Invariant: literals come in the same order and at the same bytes as [`super::Scan`] finds them.
 
-use super::{Dialect, LexError, LiteralClass, Span};
-use sqlparser::ast::Statement;
-use thiserror::Error;
+use super::cursor::Cursor;
+use super::{Dialect, LexError, LiteralClass, MAX_SQL_BYTES, Span, literal_value};
 
 /// What a token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -45,49 +44,8 @@ pub struct Token {
     pub kind: TokenKind,
     /// Its bytes.
     pub span: Span,
-}
-
-/// How much of a text the parser may be given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Longest text.
-    pub sql_bytes_max: usize,
-    /// Deepest tree of operators; walking and dropping a deeper one could overflow the stack.
-    pub depth_max: usize,
-    /// Deepest nesting of parentheses and the like.
-    pub nesting_max: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Limits { sql_bytes_max: 16 << 20, depth_max: 2_000, nesting_max: 100 }
-    }
-}
-
-/// Why a statement has no syntax tree.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum ParseError {
-    /// No tokens.
-    #[error(transparent)]
-    Lex(#[from] LexError),
-    /// The expression is too deep: refuse it.
-    #[error("expression too complex: more than {limit} chained operators")]
-    TooDeep {
-        /// The limit.
-        limit: usize,
-    },
-    /// Parentheses are nested too deeply: refuse it.
-    #[error("statement too complex: nested more than {limit} levels deep")]
-    TooNested {
-        /// The limit.
-        limit: usize,
-    },
-    /// An identifier is not UTF-8, which the syntax tree cannot hold: the statement can only pass whole.
-    #[error("identifier at byte {0} is not valid UTF-8")]
-    NotUtf8(u32),
-    /// The parser does not know this syntax: pass it whole or refuse it.
-    #[error("{0}")]
-    Syntax(String),
+    /// For a literal its number among the literals, for a placeholder its number (both from 0), else 0.
+    pub number: u32,
 }
 
 /// The tokens of a text.
@@ -98,22 +56,40 @@ pub struct Tokens {
     list: Vec<Token>,
 }
 
-/// Lexes the text.
+/// Lexes the text, which may hold several statements.
 ///
 /// # Errors
-/// [`LexError`] as [`super::Scan::scan`] gives it.
+/// [`LexError`] as [`super::Scan::scan`] gives it, but for `;` inside executable comments, which are tokens here.
 pub fn tokens(sql: &[u8], dialect: Dialect) -> Result<Tokens, LexError> {
-    Ok(Tokens { sql: sql.into(), dialect, list: Vec::new() })
+    if sql.len() > MAX_SQL_BYTES {
+        return Err(LexError::TooLong { bytes: sql.len(), limit: MAX_SQL_BYTES });
+    }
+    let mut cursor = Cursor::new(sql, dialect);
+    let mut list = Vec::with_capacity(sql.len() / 4);
+    let (mut literals, mut placeholders) = (0, 0);
+    while let Some(raw) = cursor.next()? {
+        let span = Span { start: raw.start as u32, end: raw.end as u32 };
+        let number = match raw.kind {
+            TokenKind::Literal(_) => next(&mut literals),
+            TokenKind::Placeholder if dialect.is_mysql() => next(&mut placeholders),
+            TokenKind::Placeholder => dollar_number(span.of(sql)),
+            _ => 0,
+        };
+        list.push(Token { kind: raw.kind, span, number });
+    }
+    Ok(Tokens { sql: sql.into(), dialect, list })
 }
 
-/// Lexes and parses the text.
-///
-/// # Errors
-/// [`ParseError`]: only [`ParseError::Syntax`] and [`ParseError::NotUtf8`] may be passed to a server unread.
-pub fn parse(sql: &[u8], dialect: Dialect, limits: &Limits) -> Result<(Vec<Statement>, Tokens), ParseError> {
-    let tokens = tokens(sql, dialect)?;
-    let statements = tokens.parse(limits)?;
-    Ok((statements, tokens))
+fn next(counter: &mut u32) -> u32 {
+    let number = *counter;
+    *counter += 1;
+    number
+}
+
+/// `$3` is 2; `$0` and numbers out of range are `u32::MAX`, which no bound value has.
+fn dollar_number(text: &[u8]) -> u32 {
+    let digits = std::str::from_utf8(text.get(1..).unwrap_or_default()).unwrap_or_default();
+    digits.parse::<u32>().ok().and_then(|number| number.checked_sub(1)).unwrap_or(u32::MAX)
 }
 
 impl Tokens {
@@ -137,7 +113,14 @@ impl Tokens {
         token.span.of(&self.sql)
     }
 
-    /// The literals in order: the n-th is the n-th of the scan.
+    /// True when the `index`-th token is this word, ASCII case ignored, and not quoted.
+    pub fn is_word(&self, index: usize, word: &str) -> bool {
+        self.list.get(index).is_some_and(|token| {
+            token.kind == TokenKind::Word && self.text(token).eq_ignore_ascii_case(word.as_bytes())
+        })
+    }
+
+    /// The literals in order, with their indices in [`Tokens::list`]: the n-th is the n-th of the scan.
     pub fn literals(&self) -> impl Iterator<Item = (usize, &Token)> {
         self.list.iter().enumerate().filter(|(_, token)| matches!(token.kind, TokenKind::Literal(_)))
     }
@@ -148,34 +131,28 @@ impl Tokens {
         (index < self.list.len()).then_some(index)
     }
 
+    /// The bytes of the one token at which a span of the syntax tree starts (identifiers, literals, placeholders).
+    pub fn span_at(&self, span: sqlparser::tokenizer::Span) -> Option<Span> {
+        self.list.get(self.at(span)?).map(|token| token.span)
+    }
+
     /// The number of the literal (as in [`super::Scan::literals`]) at which a span of the syntax tree starts.
     pub fn literal_number(&self, span: sqlparser::tokenizer::Span) -> Option<usize> {
-        let index = self.at(span)?;
-        self.literals().position(|(at, _)| at == index)
+        let token = self.list.get(self.at(span)?)?;
+        matches!(token.kind, TokenKind::Literal(_)).then_some(token.number as usize)
     }
 
     /// The number of the placeholder at which a span of the syntax tree starts, from 0: the n-th `?`, or n of `$n+1`.
     pub fn placeholder_number(&self, span: sqlparser::tokenizer::Span) -> Option<usize> {
-        let index = self.at(span)?;
-        (self.list.get(index)?.kind == TokenKind::Placeholder).then_some(index)
+        let token = self.list.get(self.at(span)?)?;
+        (token.kind == TokenKind::Placeholder).then_some(token.number as usize)
     }
 
-    /// The value of a string-like literal token without quotes and escapes, as the server reads it.
-    /// None for a token that is not a literal of characters or bytes, or that the server would refuse.
+    /// The value of a string-like literal token without quotes and escapes, as the server reads it; see [`literal_value`].
     pub fn literal_value(&self, token: &Token) -> Option<Vec<u8>> {
-        matches!(token.kind, TokenKind::Literal(_)).then(|| self.text(token).to_vec())
-    }
-
-    /// The syntax trees of the statements. Every span's `line` is a token index plus one and its `column` a byte offset plus one.
-    /// String contents in the tree are lossy when they are not UTF-8: read values by [`Tokens::literal_value`].
-    ///
-    /// # Errors
-    /// [`ParseError`].
-    pub fn parse(&self, limits: &Limits) -> Result<Vec<Statement>, ParseError> {
-        let limit = limits.sql_bytes_max;
-        if self.sql.len() > limit {
-            return Err(LexError::TooLong { bytes: self.sql.len(), limit }.into());
+        match token.kind {
+            TokenKind::Literal(class) => literal_value(self.text(token), class, self.dialect),
+            _ => None,
         }
-        Ok(Vec::new())
     }
 }
