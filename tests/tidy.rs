@@ -121,7 +121,9 @@ fn every_source_file_opens_by_saying_what_it_is_for() {
 fn no_source_file_is_too_long() {
     none(
         sources()
-            .filter(|(path, text)| text.lines().count() > LINES_MAX && !LONG_TABLES.iter().any(|t| path == Path::new(t)))
+            .filter(|(path, text)| {
+                text.lines().count() > LINES_MAX && !LONG_TABLES.iter().any(|t| path == Path::new(t))
+            })
             .map(|(path, text)| format!("{}: {} lines, {LINES_MAX} at most", path.display(), text.lines().count()))
             .collect(),
     );

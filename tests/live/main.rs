@@ -3,5 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+// What the bed offers is not all taken up at every time.
+#[allow(dead_code)]
 mod bed;
 mod private_servers;
