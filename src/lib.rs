@@ -2,6 +2,7 @@
 //! Rooms: wire formats are in `protocol`, SQL and plans in `sharding`, commit protocols in `transaction`; this crate joins them.
 
 pub mod admin;
+pub mod catalog;
 pub mod config;
 pub mod demo;
 pub mod error_code;
