@@ -36,6 +36,7 @@ impl After {
 }
 
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub(crate) struct Ending {
     pub(crate) open: Open,
     stage: Stage,
@@ -43,6 +44,7 @@ pub(crate) struct Ending {
 }
 
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 enum Stage {
     /// COMMIT went to all branches that only read.
     Readers,

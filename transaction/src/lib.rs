@@ -46,6 +46,8 @@ mod options;
 mod refusal;
 mod savepoint;
 pub mod sql;
+#[cfg(test)]
+mod tests;
 mod transaction;
 mod verbs;
 

@@ -14,6 +14,7 @@ pub const REPLAYS_MAX: usize = 10_000;
 
 /// A session's transaction, from the first statement of the session to the last.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub struct Transaction {
     pub(crate) dialect: Dialect,
     /// The type of the next transaction.
@@ -25,6 +26,7 @@ pub struct Transaction {
 }
 
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub(crate) enum State {
     Idle,
     Open(Open),
@@ -50,6 +52,7 @@ pub(crate) enum Origin {
 }
 
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub(crate) struct Open {
     pub(crate) origin: Origin,
     pub(crate) kind: TransactionType,
@@ -64,6 +67,7 @@ pub(crate) struct Open {
 }
 
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub(crate) struct Failed {
     pub(crate) open: Open,
     pub(crate) why: Broken,

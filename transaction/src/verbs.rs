@@ -21,6 +21,7 @@ pub(crate) struct Beginning {
 
 /// A verb that was sent to all branches, and whose answers are awaited.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub(crate) struct Marking {
     pub(crate) open: Open,
     /// Set if the transaction had failed before (ROLLBACK TO).
@@ -29,6 +30,7 @@ pub(crate) struct Marking {
 }
 
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 enum Mark {
     Begin(Tag),
     Options(Options, Tag, Option<Warning>),
