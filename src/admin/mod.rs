@@ -15,6 +15,9 @@ mod tables;
 mod tests;
 mod tokens;
 
+#[cfg(test)]
+pub(crate) use tests::fixed;
+
 pub use rows::{AdminRows, Column, ColumnKind, Value};
 pub use session::{AdminSession, Answer};
 pub use source::{AdminSource, BackendRow, PlanRow, PoolRow, SessionRow, ShardRow, TableRow};

@@ -38,6 +38,12 @@ pub trait AdminSource: Send + Sync + 'static {
     /// Cached plans, at most so many, the most used first.
     fn plans(&self, rows_max: usize) -> Vec<PlanRow>;
 
+    /// Entries and bytes of the plan cache.
+    fn plan_cache(&self) -> (usize, usize);
+
+    /// Why the process does not take sessions now; `None` when it does.
+    fn not_ready(&self) -> Option<String>;
+
     /// Plans a statement without running it; the lines that `dbmesh plan` prints. May ask shards for table definitions.
     async fn explain_route(&self, protocol: Protocol, database: &str, sql: &str) -> Result<Vec<String>, MeshError>;
 

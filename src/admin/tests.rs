@@ -52,14 +52,14 @@ server = "p0"
 "#;
 
 /// A process that holds still.
-struct Fixed {
+pub(crate) struct Fixed {
     config: Arc<Config>,
     stopped: AtomicBool,
     /// Whether serving a connection ever panicked.
     panicked: AtomicBool,
 }
 
-fn fixed() -> Arc<Fixed> {
+pub(crate) fn fixed() -> Arc<Fixed> {
     let config = Config::parse(CONFIG, "test.toml").expect("valid");
     Arc::new(Fixed { config: Arc::new(config), stopped: AtomicBool::new(false), panicked: AtomicBool::new(false) })
 }
@@ -136,6 +136,14 @@ impl AdminSource for Fixed {
             statement: format!("select {n} from orders where customer_id = ?"),
         };
         (0..500).map(row).take(rows_max).collect()
+    }
+
+    fn plan_cache(&self) -> (usize, usize) {
+        (500, 150_000)
+    }
+
+    fn not_ready(&self) -> Option<String> {
+        self.stopped.load(Ordering::SeqCst).then(|| "stopping".to_owned())
     }
 
     async fn explain_route(&self, protocol: Protocol, database: &str, sql: &str) -> Result<Vec<String>, MeshError> {
