@@ -92,6 +92,9 @@ pub enum MeshError {
     /// This session was killed by an operator or another session.
     #[error("terminating connection due to administrator command")]
     SessionKilled,
+    /// The session was silent for longer than allowed.
+    #[error("{0}")]
+    SessionIdle(String),
     /// This statement was cancelled (KILL QUERY, CancelRequest).
     #[error("{0}")]
     QueryCancelled(String),
@@ -119,6 +122,12 @@ pub enum MeshError {
     /// A statement that is not allowed at this point of a transaction.
     #[error("{0}")]
     TransactionState(String),
+    /// A savepoint that this transaction does not have.
+    #[error("{0}")]
+    UnknownSavepoint(String),
+    /// PostgreSQL: a verb that needs a transaction block, outside of one.
+    #[error("{0}")]
+    NoTransaction(String),
     /// A merged value does not fit its type.
     #[error("{0}")]
     OutOfRange(String),
@@ -181,6 +190,7 @@ impl MeshError {
             Self::TooManySessions => code(1040, "08004", "53300", Mesh, true),
             Self::Shutdown => code(1053, "08S01", "57P01", Mesh, true),
             Self::SessionKilled => code(1927, "70100", "57P01", Client, false),
+            Self::SessionIdle(_) => code(1927, "70100", "57P05", Client, false),
             Self::QueryCancelled(_) => code(1317, "70100", "57014", Client, false),
             Self::Protocol(_) => code(1835, "HY000", "08P01", Client, false),
             Self::UnknownCommand => code(1047, "08S01", "08P01", Client, false),
@@ -190,6 +200,8 @@ impl MeshError {
             Self::UnknownSession(_) => code(1094, "HY000", "42704", Client, false),
             Self::BadSetting(_) => code(1231, "42000", "22023", Client, false),
             Self::TransactionState(_) => code(1568, "25001", "25001", Client, false),
+            Self::UnknownSavepoint(_) => code(1305, "42000", "3B001", Client, false),
+            Self::NoTransaction(_) => code(1568, "25001", "25P01", Client, false),
             Self::OutOfRange(_) => code(1690, "22003", "22003", Client, false),
             Self::Internal(_) => code(1105, "HY000", "XX000", Mesh, false),
         }

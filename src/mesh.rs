@@ -8,13 +8,16 @@ use sharding::lexer::FingerprintKey;
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
+use crate::catalog::Catalog;
 use crate::config::{Config, Overrides};
+use crate::metrics::Metrics;
+use crate::{mysql, postgres};
 use crate::sessions::Sessions;
 
 /// What all sessions share.
 pub struct Mesh {
     /// The configuration in force; a session loads it once per statement at most.
-    pub config: ArcSwap<Config>,
+    pub config: Arc<ArcSwap<Config>>,
     /// What the command line put above the file; a reload needs it again.
     pub overrides: Overrides,
     /// Turned to true, the process stops as at SIGTERM.
@@ -23,6 +26,16 @@ pub struct Mesh {
     pub sessions: Arc<Sessions>,
     /// What upgrades clients to TLS; `None`: no TLS offered.
     pub tls: ArcSwapOption<TlsAcceptor>,
+    /// What the sessions of the MySQL protocol share.
+    pub mysql: Arc<mysql::Front>,
+    /// What the sessions of the PostgreSQL protocol share.
+    pub postgres: Arc<postgres::Front>,
+    /// Schemas of the logical databases, read from their shards.
+    pub catalog: Catalog,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// When the process began to serve.
+    pub started_at: std::time::Instant,
     /// The key of statement fingerprints, random per process, so that nobody can aim at another's cached plan.
     pub fingerprint_key: FingerprintKey,
 }

@@ -15,11 +15,15 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::catalog::Catalog;
 use crate::config::{Config, Overrides, Protocol};
 use crate::interrupt::Reason;
 use crate::listen::tls::{self, TlsError};
 use crate::listen::workers::Workers;
 use crate::mesh::Mesh;
+use crate::metrics::Metrics;
+use crate::pool::PoolSettings;
+use crate::postgres;
 use crate::sessions::Sessions;
 
 pub use reload::ReloadError;
@@ -82,19 +86,32 @@ impl Running {
         let addresses = sockets.addresses();
         let tls = config.tls.as_ref().map(|tls| tls::acceptor(&tls.certificate, &tls.key)).transpose()?;
         let mut key = [0; 16];
-        getrandom::fill(&mut key).map_err(|error| StartError::System {
+        let random = |error: getrandom::Error| StartError::System {
             what: "random numbers",
             cause: io::Error::other(error.to_string()),
-        })?;
+        };
+        getrandom::fill(&mut key).map_err(random)?;
         let workers = Arc::new(Workers::start(config.workers).map_err(system("worker threads"))?);
+        let metrics = Metrics::new(workers.count()).map_err(|error| StartError::System {
+            what: "metrics",
+            cause: io::Error::other(error.to_string()),
+        })?;
+        let catalog = Catalog::start(&config);
         let (stop, stopped) = watch::channel(false);
+        let pool = pool_settings(&config);
+        let config = Arc::new(ArcSwap::from_pointee(config));
+        let postgres = postgres::Front::new(Arc::clone(&config), pool.clone(), workers.count()).map_err(random)?;
         let mesh = Arc::new(Mesh {
+            catalog,
+            metrics: Arc::new(metrics),
+            started_at: std::time::Instant::now(),
             overrides,
+            postgres: Arc::new(postgres),
             sessions: Arc::new(Sessions::default()),
             tls: ArcSwapOption::from_pointee(tls),
             fingerprint_key: FingerprintKey::from_bytes(key),
             stop: stop.clone(),
-            config: ArcSwap::from_pointee(config),
+            config,
         });
         sockets.serve(&mesh, &workers, &stopped);
         Ok(Self { mesh, workers, stop, addresses })
@@ -149,6 +166,22 @@ impl Running {
         if let Some(workers) = Arc::into_inner(self.workers) {
             workers.stop();
         }
+    }
+}
+
+/// The knobs of the pools, as configured.
+fn pool_settings(config: &Config) -> PoolSettings {
+    let pool = &config.pool;
+    PoolSettings {
+        size_max: pool.size_max,
+        size_min: pool.size_min,
+        reserved_max: pool.reserved,
+        waiters_max: pool.waiters_max,
+        wait_max: pool.wait_max,
+        age_max: pool.age_max,
+        idle_max: pool.idle_max,
+        connect_timeout: config.timeouts.connect,
+        ..PoolSettings::default()
     }
 }
 

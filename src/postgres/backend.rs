@@ -1,0 +1,312 @@
+//! A connection to a PostgreSQL server: opened and logged in, with what we know of its state.
+//! Out: whose statements run on it; when it is clean enough for the pool.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use bytes::{Buf, BytesMut};
+use protocol::postgres::backend::{self as messages, AuthenticationRequest};
+use protocol::postgres::password::Login;
+use protocol::postgres::wire::{self, HELD_BYTES_MAX};
+use protocol::postgres::{ErrorFields, Observer, Pipeline, Segment, TransactionStatus, write};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use super::settings::{self, Settings};
+use crate::config::Config;
+use crate::pool::{self, ConnectError, PoolKey, ShardId};
+
+/// Bytes asked for in one read of a server's answer.
+const READ_BYTES: usize = 64 << 10;
+
+/// What makes PostgreSQL backends exchangeable: only the shard, since everything else is state that can be changed.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Key(pub ShardId);
+
+impl PoolKey for Key {
+    fn shard(&self) -> ShardId {
+        self.0
+    }
+}
+
+/// Opens backends for the pools.
+pub struct Connector {
+    config: Arc<ArcSwap<Config>>,
+}
+
+impl Connector {
+    /// Looks servers and passwords up in the configuration in force at each connect.
+    #[must_use]
+    pub fn new(config: Arc<ArcSwap<Config>>) -> Self {
+        Self { config }
+    }
+}
+
+/// What a backend has by now, so that only differences are sent.
+#[derive(Debug, Default)]
+pub struct Memory {
+    /// Its settings.
+    pub settings: Arc<Settings>,
+    /// Prepared statements under names of ours, by number, and when each was used last.
+    pub statements: HashMap<u64, u64>,
+    /// What the unnamed statement is, if it is one of ours.
+    pub unnamed: Option<u64>,
+    /// Something ran whose effects on the connection cannot be known: `DISCARD ALL` before another session gets it.
+    pub untracked: bool,
+    clock: u64,
+}
+
+impl Memory {
+    /// Notes a use of a statement. True if the backend has it already.
+    pub fn uses(&mut self, statement: u64) -> bool {
+        self.clock += 1;
+        self.statements.insert(statement, self.clock).is_some()
+    }
+
+    /// The statement that was not used for longest, if more than `max` are kept.
+    pub fn surplus(&mut self, max: usize) -> Option<u64> {
+        if self.statements.len() <= max {
+            return None;
+        }
+        let oldest = self.statements.iter().min_by_key(|(_, used)| **used).map(|(number, _)| *number)?;
+        self.statements.remove(&oldest);
+        Some(oldest)
+    }
+
+    /// The backend was reset: it is as new.
+    pub fn forget(&mut self) {
+        *self = Self::default();
+    }
+}
+
+/// A connection to a server.
+#[derive(Debug)]
+pub struct Backend {
+    stream: TcpStream,
+    /// Bytes that came and were not consumed.
+    pub input: BytesMut,
+    /// Bytes to be sent.
+    pub output: BytesMut,
+    /// Which answers are owed.
+    pub pipeline: Pipeline,
+    /// What it has.
+    pub memory: Memory,
+    /// What the server reported when the connection was opened.
+    pub parameters: Arc<Vec<(String, String)>>,
+    cancel: CancelToken,
+}
+
+/// What a cancel request needs.
+#[derive(Debug, Clone)]
+pub struct CancelToken {
+    address: SocketAddr,
+    process_id: u32,
+    key: Vec<u8>,
+}
+
+impl CancelToken {
+    /// Asks the server to stop the statement that the backend runs now. When this returns well, the server has acted on
+    /// it: its closing the connection says so.
+    ///
+    /// # Errors
+    /// The server cannot be reached, or not in time; then it is unknown whether and when the cancel will hit.
+    pub async fn cancel(self, patience: Duration) -> io::Result<()> {
+        let work = async {
+            let mut stream = TcpStream::connect(self.address).await?;
+            let mut request = Vec::with_capacity(16);
+            write::cancel_request(&mut request, self.process_id, &self.key);
+            stream.write_all(&request).await?;
+            let mut rest = [0; 64];
+            while stream.read(&mut rest).await? > 0 {}
+            Ok(())
+        };
+        tokio::time::timeout(patience, work).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl Backend {
+    /// The way to cancel its statement.
+    #[must_use]
+    pub fn cancel_token(&self) -> CancelToken {
+        self.cancel.clone()
+    }
+
+    /// Reads what is there. Ready with 0 at the end of the stream.
+    pub fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.stream.poll_read_ready(cx))?;
+            self.input.reserve(READ_BYTES);
+            match self.stream.try_read_buf(&mut self.input) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                done => return Poll::Ready(done),
+            }
+        }
+    }
+
+    /// Sends all of `output`.
+    pub fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.output.is_empty() {
+            let sent = ready!(pin!(&mut self.stream).poll_write(cx, &self.output))?;
+            if sent == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.output.advance(sent);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Says what to do with the front of `input`.
+    ///
+    /// # Errors
+    /// The server sent what it may not.
+    pub fn pipeline_step(&mut self, observer: &mut impl Observer) -> Result<Segment, wire::WireError> {
+        self.pipeline.advance(&self.input, observer)
+    }
+
+    /// Gives back the memory of buffers that hold nothing.
+    pub fn shrink(&mut self) {
+        if self.input.is_empty() {
+            self.input = BytesMut::new();
+        }
+        if self.output.is_empty() {
+            self.output = BytesMut::new();
+        }
+    }
+
+    async fn message(&mut self) -> Result<BytesMut, ConnectError> {
+        loop {
+            let found = wire::message(&self.input, HELD_BYTES_MAX).map_err(unusable)?.map(|message| message.total);
+            if let Some(total) = found {
+                return Ok(self.input.split_to(total));
+            }
+            self.input.reserve(4096);
+            if self.stream.read_buf(&mut self.input).await.map_err(unreachable)? == 0 {
+                return Err(ConnectError::Unreachable("the server closed the connection".to_owned()));
+            }
+        }
+    }
+
+    async fn send(&mut self) -> Result<(), ConnectError> {
+        self.stream.write_all(&self.output).await.map_err(unreachable)?;
+        self.output.clear();
+        Ok(())
+    }
+
+    async fn log_in(&mut self, user: &str, password: &[u8], database: &str) -> Result<(), ConnectError> {
+        write::startup(&mut self.output, &[("user", user), ("database", database)]);
+        self.send().await?;
+        let mut login = Login::new(user, password);
+        let mut parameters = Vec::new();
+        loop {
+            let frame = self.message().await?;
+            let body = &frame[wire::HEADER_BYTES..];
+            match frame[0] {
+                b'R' => {
+                    let request = AuthenticationRequest::decode(body).map_err(unusable)?;
+                    login.on(request, &mut self.output).map_err(unusable)?;
+                    self.send().await?;
+                }
+                b'E' => return Err(rejected(body)),
+                b'S' => {
+                    let (name, value) = messages::parameter_status(body).map_err(unusable)?;
+                    parameters.push((lossy(name), lossy(value)));
+                }
+                b'K' => {
+                    let (process_id, key) = messages::key_data(body).map_err(unusable)?;
+                    self.cancel.process_id = process_id;
+                    self.cancel.key = key.to_vec();
+                }
+                b'Z' => {
+                    self.pipeline = Pipeline::new(TransactionStatus::decode(body).map_err(unusable)?);
+                    self.parameters = Arc::new(parameters);
+                    return Ok(());
+                }
+                b'N' | b'v' => {}
+                tag => return Err(ConnectError::Unusable(format!("unexpected message 0x{tag:02x} at login"))),
+            }
+        }
+    }
+}
+
+fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn unusable(error: impl std::fmt::Display) -> ConnectError {
+    ConnectError::Unusable(error.to_string())
+}
+
+#[allow(clippy::needless_pass_by_value)]
+fn unreachable(error: io::Error) -> ConnectError {
+    ConnectError::Unreachable(error.to_string())
+}
+
+fn rejected(body: &[u8]) -> ConnectError {
+    let Ok(fields) = ErrorFields::decode(body) else {
+        return ConnectError::Unusable("malformed error at login".to_owned());
+    };
+    let sqlstate = String::from_utf8_lossy(&fields.sqlstate()).into_owned();
+    // cannot_connect_now: starting up, shutting down, in recovery.
+    if sqlstate == "57P03" {
+        return ConnectError::NotReady(fields.text());
+    }
+    ConnectError::Rejected { code: 0, sqlstate, message: fields.text() }
+}
+
+impl pool::Connector for Connector {
+    type Key = Key;
+    type Backend = Backend;
+
+    async fn connect(&self, key: &Key, _deadline: Instant) -> Result<Backend, ConnectError> {
+        let config = self.config.load_full();
+        let gone = || ConnectError::Unusable("the shard is no longer configured".to_owned());
+        let database = config.databases.get(usize::from(key.0.database())).ok_or_else(gone)?;
+        let shard = database.shards.get(usize::from(key.0.shard())).ok_or_else(gone)?;
+        let server = config.server_of(shard);
+        let stream =
+            TcpStream::connect((server.address.host.as_str(), server.address.port)).await.map_err(unreachable)?;
+        stream.set_nodelay(true).map_err(unreachable)?;
+        let address = stream.peer_addr().map_err(unreachable)?;
+        let mut backend = Backend {
+            stream,
+            input: BytesMut::new(),
+            output: BytesMut::new(),
+            pipeline: Pipeline::default(),
+            memory: Memory { settings: settings::none(), ..Memory::default() },
+            parameters: Arc::default(),
+            cancel: CancelToken { address, process_id: 0, key: Vec::new() },
+        };
+        let password = server.password.as_ref().map_or("", |password| password.expose());
+        backend.log_in(&server.user, password.as_bytes(), &shard.database).await?;
+        backend.shrink();
+        Ok(backend)
+    }
+}
+
+impl pool::Backend for Backend {
+    fn looks_alive(&mut self) -> bool {
+        let mut byte = [0; 1];
+        self.input.is_empty()
+            && matches!(self.stream.try_read(&mut byte), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    fn rehome(self) -> io::Result<Self> {
+        let Self { stream, input, output, pipeline, memory, parameters, cancel } = self;
+        let stream = TcpStream::from_std(stream.into_std()?)?;
+        Ok(Self { stream, input, output, pipeline, memory, parameters, cancel })
+    }
+
+    fn farewell(&mut self) {
+        let mut bye = Vec::with_capacity(5);
+        write::terminate(&mut bye);
+        // Nobody waits for it: a server that does not get it sees the connection end all the same.
+        let _ = self.stream.try_write(&bye);
+    }
+}

@@ -1,0 +1,123 @@
+//! What lies between two `Sync` messages: where its messages go, what was promised to the client, which portals exist.
+//! Out: sending and waiting.
+
+use std::sync::Arc;
+
+use transaction::ShardIndex;
+
+use super::effects::Effects;
+use crate::postgres::statements::Statement;
+
+/// Most portals of a session.
+pub const PORTALS_MAX: usize = 10_000;
+
+/// The messages since the last `Sync`.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// There is a message.
+    pub begun: bool,
+    /// An error came: everything up to `Sync` is ignored.
+    pub failed: bool,
+    /// The error was ours: the server knows nothing of it.
+    pub failed_here: bool,
+    /// Where the messages go now.
+    pub target: Option<ShardIndex>,
+    /// Shards that got messages and no `Sync` behind them.
+    pub unsynced: Vec<ShardIndex>,
+    /// Something was executed, outside a transaction block.
+    pub executed: bool,
+    /// A `Parse` that was not sent yet, because the next message tells where it should go.
+    pub deferred: Option<Deferred>,
+    /// Statements that were sent in a `Parse` to the target, in order.
+    pub parses: Vec<u64>,
+    /// The statement that was bound last.
+    pub bound: Option<u64>,
+    /// What was executed leaves behind.
+    pub effects: Effects,
+    /// A COPY from the client goes to this shard.
+    pub copy: Option<ShardIndex>,
+}
+
+/// A `Parse` that was not sent yet.
+#[derive(Debug)]
+pub struct Deferred {
+    /// The client's name for it.
+    pub name: Vec<u8>,
+    /// The statement.
+    pub statement: Arc<Statement>,
+}
+
+impl Batch {
+    /// Whether nothing came since the last `Sync`.
+    pub fn is_empty(&self) -> bool {
+        !self.begun && self.copy.is_none()
+    }
+
+    /// Whether messages are to be ignored.
+    pub fn skips(&self) -> bool {
+        self.failed
+    }
+
+    /// Begins anew.
+    pub fn clear(&mut self) {
+        self.begun = false;
+        self.failed = false;
+        self.failed_here = false;
+        self.target = None;
+        self.unsynced.clear();
+        self.executed = false;
+        self.deferred = None;
+        self.parses.clear();
+        self.bound = None;
+        self.effects = Effects::default();
+        self.copy = None;
+    }
+}
+
+/// What a portal runs on.
+#[derive(Debug, Clone)]
+pub enum Portal {
+    /// A backend's portal of the same name.
+    Backend {
+        /// Its shard.
+        shard: ShardIndex,
+        /// What running it leaves behind.
+        effects: Effects,
+    },
+    /// This session itself: the statement is about the transaction or the session.
+    Session(Arc<Statement>),
+}
+
+/// The session's portals, few at a time.
+#[derive(Debug, Default)]
+pub struct Portals(Vec<(Vec<u8>, Portal)>);
+
+impl Portals {
+    /// Makes a portal, in place of one of the same name. False if there are too many.
+    pub fn set(&mut self, name: &[u8], portal: Portal) -> bool {
+        if let Some(place) = self.0.iter_mut().find(|(known, _)| known == name) {
+            place.1 = portal;
+            return true;
+        }
+        let fits = self.0.len() < PORTALS_MAX;
+        if fits {
+            self.0.push((name.to_vec(), portal));
+        }
+        fits
+    }
+
+    /// The portal of this name.
+    pub fn get(&self, name: &[u8]) -> Option<&Portal> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, portal)| portal)
+    }
+
+    /// Drops a portal.
+    pub fn remove(&mut self, name: &[u8]) {
+        self.0.retain(|(known, _)| known != name);
+    }
+
+    /// Drops all: the transaction is over.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+}

@@ -1,0 +1,143 @@
+//! The client's side of a session: its stream and the two buffers, which exist only while bytes are in flight.
+//! Out: what the messages mean.
+
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, BytesMut};
+use protocol::postgres::wire::{self, WireError};
+use tokio::io::{AsyncReadExt, AsyncWrite};
+
+use crate::listen::client_stream::ClientStream;
+
+/// Bytes asked for in one read.
+const READ_BYTES: usize = 16 << 10;
+
+/// A client's stream with its buffers.
+pub struct Client {
+    stream: ClientStream,
+    /// Bytes that came and were not consumed.
+    pub input: BytesMut,
+    /// Bytes to be sent.
+    pub output: BytesMut,
+    /// Bytes of an oversized message that are still to be dropped.
+    skip: usize,
+}
+
+/// What is at the front of the input.
+#[derive(Debug)]
+pub enum Next {
+    /// A whole message.
+    Message(BytesMut),
+    /// More bytes are needed.
+    More,
+    /// A message above the limit; it is being dropped as it comes. Its type and size.
+    TooLarge(u8, usize),
+}
+
+impl Client {
+    /// A client with nothing read yet.
+    pub fn new(stream: ClientStream) -> Self {
+        Self { stream, input: BytesMut::new(), output: BytesMut::new(), skip: 0 }
+    }
+
+    /// The stream below.
+    pub fn stream(&self) -> &ClientStream {
+        &self.stream
+    }
+
+    /// Takes the parts; used to start TLS.
+    pub fn into_parts(self) -> (ClientStream, BytesMut) {
+        (self.stream, self.input)
+    }
+
+    /// The next message of at most `max` bytes.
+    ///
+    /// # Errors
+    /// [`WireError`] if the stream makes no sense: the session must end.
+    pub fn next(&mut self, max: usize) -> Result<Next, WireError> {
+        if self.skip > 0 {
+            let here = self.skip.min(self.input.len());
+            self.input.advance(here);
+            self.skip -= here;
+            if self.skip > 0 {
+                return Ok(Next::More);
+            }
+        }
+        let Some(header) = wire::header(&self.input, wire::MESSAGE_BYTES_MAX)? else {
+            return Ok(Next::More);
+        };
+        if header.total > max {
+            self.skip = header.total;
+            return Ok(Next::TooLarge(header.tag, header.total));
+        }
+        if self.input.len() < header.total {
+            // One growth to the final size instead of many.
+            self.input.reserve(header.total - self.input.len());
+            return Ok(Next::More);
+        }
+        Ok(Next::Message(self.input.split_to(header.total)))
+    }
+
+    /// Reads what is there. Ready with 0 at the end of the stream.
+    pub fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if let ClientStream::Tcp(tcp) = &self.stream {
+            loop {
+                ready!(tcp.poll_read_ready(cx))?;
+                self.input.reserve(READ_BYTES);
+                match tcp.try_read_buf(&mut self.input) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    done => return Poll::Ready(done),
+                }
+            }
+        }
+        self.input.reserve(READ_BYTES);
+        let reading = self.stream.read_buf(&mut self.input);
+        pin!(reading).poll(cx)
+    }
+
+    /// Sends all of `output`.
+    pub fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.output.is_empty() {
+            let sent = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.output))?;
+            if sent == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.output.advance(sent);
+        }
+        match &self.stream {
+            ClientStream::Tcp(_) => Poll::Ready(Ok(())),
+            ClientStream::Tls(_) => Pin::new(&mut self.stream).poll_flush(cx),
+        }
+    }
+
+    /// Sends all of `output`.
+    ///
+    /// # Errors
+    /// The client is gone.
+    pub async fn drain(&mut self) -> io::Result<()> {
+        std::future::poll_fn(|cx| self.poll_drain(cx)).await
+    }
+
+    /// Reads what is there.
+    ///
+    /// # Errors
+    /// The client is gone, also if it has closed its side.
+    pub async fn fill(&mut self) -> io::Result<()> {
+        match std::future::poll_fn(|cx| self.poll_fill(cx)).await? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives back the memory of buffers that hold nothing.
+    pub fn shrink(&mut self) {
+        if self.input.is_empty() {
+            self.input = BytesMut::new();
+        }
+        if self.output.is_empty() {
+            self.output = BytesMut::new();
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! The backends that a session has now: taken from the pools, made like the session, used, and let go.
+//! Out: which shard a statement needs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use protocol::postgres::{Audience, Sent, write};
+use tokio::time::Instant;
+use transaction::{Gone, ShardIndex};
+
+use super::Session;
+use super::fault::{self, Fault, Stop};
+use super::relay::{self, Broken, Goal, Watch};
+use crate::error_code::MeshError;
+use crate::interrupt::Reason;
+use crate::pool::{Asker, CloseReason, Lease, ShardId};
+use crate::postgres::backend::{Connector, Key};
+use crate::sessions::Activity;
+
+/// No more is prepared for a client while so much waits to be sent to it.
+pub const OUTPUT_MAX: usize = 256 << 10;
+/// No more is prepared for a server while so much waits to be sent to it.
+const PENDING_MAX: usize = 256 << 10;
+
+/// A backend that the session has.
+pub struct Held {
+    /// Of which shard.
+    pub shard: ShardIndex,
+    /// The backend.
+    pub lease: Lease<Connector>,
+}
+
+impl Session {
+    /// The shard where everything is that is nowhere declared.
+    pub(super) fn default_shard(&self) -> ShardIndex {
+        let database = self.config.databases.get(self.database);
+        database.and_then(|database| ShardIndex::try_from(database.default_shard).ok()).unwrap_or(0)
+    }
+
+    /// The name of a shard, for messages.
+    pub(super) fn shard_name(&self, shard: ShardIndex) -> String {
+        let database = self.config.databases.get(self.database);
+        let found = database.and_then(|database| database.shards.get(usize::from(shard)));
+        found.map_or_else(|| shard.to_string(), |shard| shard.name.clone())
+    }
+
+    /// Index of the backend of `shard` among those held, taken from the pool if it was not, with this session's settings.
+    pub(super) async fn hold(&mut self, shard: ShardIndex) -> Result<usize, Fault> {
+        if let Some(index) = self.held.iter().position(|held| held.shard == shard) {
+            return Ok(index);
+        }
+        let lease = self.acquire(shard).await?;
+        self.held.push(Held { shard, lease });
+        let index = self.held.len() - 1;
+        self.dress(index).await?;
+        Ok(index)
+    }
+
+    async fn acquire(&mut self, shard: ShardIndex) -> Result<Lease<Connector>, Fault> {
+        let Ok(database) = u16::try_from(self.database) else {
+            return Err(MeshError::Internal("too many databases".to_owned()).into());
+        };
+        let holds: Vec<ShardId> = self.held.iter().map(|held| held.lease.shard()).collect();
+        let began = *self.began.get_or_insert_with(|| self.front.next_transaction());
+        let asker = Asker { session: u64::from(self.entry.id), worker: self.worker, began, holds: &holds };
+        let key = Key(ShardId::new(database, shard));
+        self.entry.set_activity(Activity::WaitingForBackend);
+        let pools = &self.front.pools;
+        let wait = pools.acquire(&key, &asker, pools.wait_deadline());
+        let got = self.entry.interrupt.guard(Reason::Query, wait).await;
+        self.entry.set_activity(Activity::Active);
+        match got {
+            Ok(Ok(lease)) => Ok(lease),
+            Ok(Err(error)) => Err(fault::of_acquire(&error, &self.shard_name(shard)).into()),
+            Err(Reason::Session) => Err(Stop::Fatal(MeshError::SessionKilled).into()),
+            Err(Reason::Query | Reason::Drain) => {
+                self.entry.interrupt.clear_query();
+                Err(MeshError::QueryCancelled("canceling statement due to user request".to_owned()).into())
+            }
+        }
+    }
+
+    /// Gives a backend this session's settings.
+    pub(super) async fn dress(&mut self, index: usize) -> Result<(), Fault> {
+        let memory = &self.held[index].lease.memory;
+        if Arc::ptr_eq(&memory.settings, &self.settings) || *memory.settings == *self.settings {
+            return Ok(());
+        }
+        let Some(sql) = memory.settings.change_to(&self.settings) else { return Ok(()) };
+        if let Err(fault) = self.ask(index, &sql, false).await {
+            // Whatever it has by now, it is not what we think.
+            self.drop_held(index, CloseReason::NotClean);
+            return Err(fault);
+        }
+        self.held[index].lease.memory.settings = Arc::clone(&self.settings);
+        Ok(())
+    }
+
+    /// Runs a query of ours on a backend and waits for its end. The rows are in the notes.
+    ///
+    /// # Errors
+    /// Also the server's error, as [`Fault::Server`].
+    pub(super) async fn ask(&mut self, index: usize, sql: &[u8], undisturbed: bool) -> Result<(), Fault> {
+        self.notes.mesh_error = None;
+        self.notes.mesh_rows.clear();
+        let backend = &mut *self.held[index].lease;
+        write::query(&mut backend.output, sql);
+        backend.pipeline.sent(Sent::Query, Audience::Mesh(0));
+        self.relay(index, Goal::Settled, undisturbed).await?;
+        match self.notes.mesh_error.take() {
+            Some(body) => Err(Fault::Server(body)),
+            None => Ok(()),
+        }
+    }
+
+    /// Moves bytes between the client and a backend.
+    pub(super) async fn relay(&mut self, index: usize, goal: Goal, undisturbed: bool) -> Result<(), Fault> {
+        let timeouts = &self.config.timeouts;
+        let watch = Watch {
+            interrupt: &self.entry.interrupt,
+            client_write: timeouts.client_write,
+            deadline: timeouts.statement.map(|most| Instant::now() + most),
+            cancel: timeouts.cancel,
+            undisturbed,
+        };
+        let shard = self.held[index].shard;
+        let backend = &mut *self.held[index].lease;
+        let relayed = relay::relay(&mut self.client, backend, &mut self.notes, &watch, goal).await;
+        self.note_parameters();
+        match relayed {
+            Ok(relayed) => {
+                if relayed.cancelled.is_some() {
+                    self.entry.interrupt.clear_query();
+                }
+                if self.entry.interrupt.raised() == Some(Reason::Session) && !undisturbed {
+                    return Err(Stop::Fatal(MeshError::SessionKilled).into());
+                }
+                Ok(())
+            }
+            Err(Broken::Client) => {
+                self.abandon_backend(index);
+                Err(Stop::Left.into())
+            }
+            Err(Broken::Server(cause)) => Err(self.lose(index, shard, cause, undisturbed)),
+        }
+    }
+
+    /// Sends part of what waits for a backend, if it is much.
+    pub(super) async fn relieve(&mut self, index: usize) -> Result<(), Fault> {
+        if self.held[index].lease.output.len() > PENDING_MAX {
+            self.relay(index, Goal::Drained(PENDING_MAX / 4), false).await?;
+        }
+        Ok(())
+    }
+
+    /// A backend broke while it was used.
+    fn lose(&mut self, index: usize, shard: ShardIndex, cause: String, commit: bool) -> Fault {
+        let inside = self.held[index].lease.pipeline.is_inside_message();
+        self.drop_held(index, CloseReason::Broken);
+        self.pin = None;
+        self.entry.set_pin(None);
+        if inside {
+            // The client waits for the rest of a row; nothing that it would understand can follow.
+            return Stop::Left.into();
+        }
+        let shard = self.shard_name(shard);
+        if commit {
+            return MeshError::OutcomeUnknown(shard).into();
+        }
+        if self.notes.fatal && self.notes.client_error.is_some() {
+            return Fault::Told;
+        }
+        MeshError::BackendLost { shard, cause }.into()
+    }
+
+    /// Closes a backend. If it was part of the transaction, that is lost.
+    pub(super) fn drop_held(&mut self, index: usize, reason: CloseReason) {
+        let held = self.held.swap_remove(index);
+        held.lease.close(reason);
+        let aftermath = self.transaction.branch_gone(held.shard, Gone::Lost);
+        for send in aftermath.rollbacks {
+            // They are no longer part of the transaction, and closing a connection rolls back what it did.
+            if let Some(other) = self.held.iter().position(|other| other.shard == send.shard) {
+                self.held.swap_remove(other).lease.close(CloseReason::NotClean);
+            }
+        }
+    }
+
+    /// The client is gone: stops what its backend runs, and keeps the backend's place until that has ended.
+    pub(super) fn abandon_backend(&mut self, index: usize) {
+        let held = self.held.swap_remove(index);
+        let token = held.lease.cancel_token();
+        let patience: Duration = self.config.timeouts.cancel;
+        let quarantined = held.lease.quarantine();
+        tokio::spawn(async move {
+            if let Err(error) = token.cancel(patience).await {
+                tracing::debug!(%error, "a cancel for a client that is gone did not reach the server");
+            }
+            quarantined.close(CloseReason::NotClean);
+        });
+    }
+
+    /// Notes what the server reported about its parameters.
+    fn note_parameters(&mut self) {
+        for (name, value, _) in &self.notes.parameters {
+            if name == "standard_conforming_strings" {
+                self.modes.standard_conforming_strings = value == "on";
+            }
+        }
+        self.notes.parameters.retain(|(_, _, told)| !told);
+    }
+
+    /// Tells the client the parameters that changed by a query of ours, such as the ROLLBACK of its SET.
+    pub(super) fn tell_parameters(&mut self) {
+        for (name, value, _) in self.notes.parameters.drain(..) {
+            write::parameter_status(&mut self.client.output, name.as_bytes(), value.as_bytes());
+        }
+    }
+}

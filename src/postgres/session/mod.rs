@@ -1,0 +1,281 @@
+//! A session: one client, and the backends that run its statements.
+//! In: the loop over the client's messages, and what a session remembers. Each kind of work is a file of its own.
+//! Out: wire formats, plans, when to commit.
+
+mod answer;
+mod batch;
+mod client;
+mod copy;
+mod effects;
+mod extended;
+mod fault;
+mod held;
+mod names;
+mod pieces;
+mod relay;
+mod settle;
+mod simple;
+mod startup;
+mod verbs;
+mod welcome;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use protocol::postgres::{FrontendMessage, TransactionStatus, frontend, wire, write};
+use sharding::lexer::PostgresModes;
+use tokio::time::Instant;
+use transaction::{Dialect, Status, Transaction, TransactionType};
+
+use super::front::Front;
+use super::settings::Settings;
+use crate::config::{self, Config};
+use crate::error_code::MeshError;
+use crate::interrupt::Reason;
+use crate::listen::client_stream::ClientStream;
+use crate::mesh::Mesh;
+use crate::pool::WorkerId;
+use crate::sessions::{Activity, Entry, Identity};
+use batch::{Batch, Portals};
+use client::{Client, Next};
+use fault::Stop;
+use held::Held;
+use names::Names;
+use relay::Notes;
+
+/// Longest a client that is told to go may take to read why.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// One client's session.
+struct Session {
+    mesh: Arc<Mesh>,
+    front: Arc<Front>,
+    entry: Entry,
+    worker: WorkerId,
+    /// As it was when the current burst of messages began.
+    config: Arc<Config>,
+    /// Number of the logical database.
+    database: usize,
+    client: Client,
+    /// Backends that this session has now.
+    held: Vec<Held>,
+    transaction: Transaction,
+    /// When the current transaction began, as the pools count it; `None` outside.
+    began: Option<u64>,
+    /// What the session has set.
+    settings: Arc<Settings>,
+    /// What it had set when it started: RESET goes back to it.
+    startup: Arc<Settings>,
+    modes: PostgresModes,
+    names: Names,
+    batch: Batch,
+    portals: Portals,
+    notes: Notes,
+    /// DISCARD ALL is on its way.
+    discarding: bool,
+    /// Why the session keeps its backend outside transactions.
+    pin: Option<&'static str>,
+    /// Settings may have changed on a backend that is held: ask it before it goes.
+    unlearnt: bool,
+}
+
+/// Serves one client until it leaves.
+pub(super) async fn run(
+    mesh: Arc<Mesh>,
+    front: Arc<Front>,
+    entry: Option<Entry>,
+    stream: ClientStream,
+    worker: WorkerId,
+) {
+    let patience = mesh.config.load().timeouts.handshake;
+    let login = startup::log_in(&mesh, &front, stream, entry.is_none());
+    let Ok(done) = tokio::time::timeout(patience, login).await else { return };
+    let logged_in = match done {
+        Ok(logged_in) => logged_in,
+        Err(startup::Refused::Silent) => return,
+        Err(startup::Refused::Told(told)) => {
+            let (client, error) = *told;
+            let _ = tokio::time::timeout(FAREWELL, startup::dismiss(client, &error)).await;
+            return;
+        }
+    };
+    let Some(entry) = entry else { return };
+    let application = logged_in.message.settings.iter().find(|(name, _)| name == "application_name");
+    entry.set_identity(Identity {
+        user: logged_in.message.user.clone(),
+        database: logged_in.message.database.clone(),
+        application: application.map(|(_, value)| value.clone()).unwrap_or_default(),
+    });
+    let config = mesh.config.load_full();
+    let kind = match (config.user(&logged_in.message.user), config.databases.get(logged_in.database)) {
+        (Some(user), Some(database)) => config.transaction_type_of(user, database),
+        _ => config.transaction_type,
+    };
+    let kind = match kind {
+        config::TransactionType::Atomic => TransactionType::Atomic,
+        config::TransactionType::Local => TransactionType::Local,
+    };
+    let mut session = Session {
+        front,
+        entry,
+        worker,
+        config,
+        database: logged_in.database,
+        client: logged_in.client,
+        held: Vec::new(),
+        transaction: Transaction::new(Dialect::Postgres, kind),
+        began: None,
+        settings: super::settings::none(),
+        startup: super::settings::none(),
+        modes: PostgresModes::DEFAULT,
+        names: Names::default(),
+        batch: Batch::default(),
+        portals: Portals::default(),
+        notes: Notes::default(),
+        discarding: false,
+        pin: None,
+        unlearnt: false,
+        mesh,
+    };
+    let stop = match session.welcome(&logged_in.message.settings).await {
+        Ok(()) => session.serve().await,
+        Err(stop) => stop,
+    };
+    session.end(stop).await;
+}
+
+impl Session {
+    /// The loop over the client's messages.
+    async fn serve(&mut self) -> Stop {
+        loop {
+            match self.burst().await {
+                Ok(()) => {}
+                Err(stop) => return stop,
+            }
+            if let Err(stop) = self.pause().await {
+                return stop;
+            }
+        }
+    }
+
+    /// Handles every whole message that is there.
+    async fn burst(&mut self) -> Result<(), Stop> {
+        loop {
+            let max = self.config.limits.sql_bytes_max;
+            let next = self.client.next(max).map_err(|error| Stop::Fatal(MeshError::Protocol(error.to_string())))?;
+            match next {
+                Next::More => return Ok(()),
+                Next::Message(frame) => self.on_message(frame).await?,
+                Next::TooLarge(tag, bytes) => self.on_too_large(tag, bytes).await?,
+            }
+            if self.client.output.len() > held::OUTPUT_MAX {
+                self.drain_client().await?;
+            }
+        }
+    }
+
+    async fn on_message(&mut self, frame: BytesMut) -> Result<(), Stop> {
+        let violation = |error: wire::WireError| Stop::Fatal(MeshError::Protocol(error.to_string()));
+        let message = wire::Message { tag: frame[0], body: &frame[wire::HEADER_BYTES..], total: frame.len() };
+        match frontend::decode(&message).map_err(violation)? {
+            FrontendMessage::Query(sql) => self.on_query(&frame, sql).await,
+            FrontendMessage::Parse(parse) => self.on_parse(&frame, &parse).await,
+            FrontendMessage::Bind(bind) => self.on_bind(&frame, &bind).await,
+            FrontendMessage::Describe(target, name) => self.on_describe(target, name).await,
+            FrontendMessage::Execute { portal, rows_max } => self.on_execute(portal, rows_max).await,
+            FrontendMessage::Close(target, name) => self.on_close(target, name).await,
+            FrontendMessage::Flush => self.on_flush().await,
+            FrontendMessage::Sync => self.on_sync().await,
+            FrontendMessage::Terminate => Err(Stop::Left),
+            FrontendMessage::CopyData(_) | FrontendMessage::CopyDone | FrontendMessage::CopyFail(_) => {
+                self.on_copy(&frame).await
+            }
+            FrontendMessage::FunctionCall(_) => {
+                let error = MeshError::Unsupported("dbmesh does not support the FunctionCall message".to_owned());
+                self.refuse_query(&error).await
+            }
+            FrontendMessage::Password(_) => Err(violation(wire::WireError::Unexpected(frame[0]))),
+        }
+    }
+
+    async fn on_too_large(&mut self, tag: u8, bytes: usize) -> Result<(), Stop> {
+        let error = MeshError::Limit(format!(
+            "a message of {bytes} bytes is longer than limits.sql_bytes_max ({})",
+            self.config.limits.sql_bytes_max
+        ));
+        match tag {
+            b'Q' => self.refuse_query(&error).await,
+            b'P' | b'B' => self.fail_batch(fault::Fault::Mesh(error)).await,
+            // A COPY stream or anything else cannot go on with a hole in it.
+            _ => Err(Stop::Fatal(error)),
+        }
+    }
+
+    /// Answers a simple query with an error of ours.
+    async fn refuse_query(&mut self, error: &MeshError) -> Result<(), Stop> {
+        if self.batch.skips() {
+            return Ok(());
+        }
+        self.settle_batch().await?;
+        self.fail_transaction();
+        answer::error(&mut self.client.output, error);
+        self.ready();
+        Ok(())
+    }
+
+    /// Says `ReadyForQuery`.
+    fn ready(&mut self) {
+        let status = self.status();
+        write::ready_for_query(&mut self.client.output, status);
+    }
+
+    /// Where the client stands.
+    fn status(&self) -> TransactionStatus {
+        match self.transaction.status() {
+            Status::Idle => TransactionStatus::Idle,
+            Status::Open => TransactionStatus::Active,
+            Status::Failed => TransactionStatus::Failed,
+        }
+    }
+
+    /// An error of ours came: inside a transaction, that fails it.
+    fn fail_transaction(&mut self) {
+        if self.transaction.status() == Status::Open {
+            // The reply says that the statement's own answer stands: ours, which is being given.
+            let _ = self.transaction.statement_ended(transaction::Ran::Failed { others_changed: false });
+        }
+    }
+
+    async fn drain_client(&mut self) -> Result<(), Stop> {
+        let patience = self.config.timeouts.client_write;
+        match tokio::time::timeout(patience, self.client.drain()).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(Stop::Left),
+        }
+    }
+
+    /// Everything that was there is handled: send the answers, let go of backends, wait for more.
+    async fn pause(&mut self) -> Result<(), Stop> {
+        let unsettled = !self.batch.is_empty();
+        if !unsettled {
+            self.release_clean();
+        }
+        self.drain_client().await?;
+        if !unsettled {
+            self.settle().await?;
+        }
+        let idle = self.transaction.status() == Status::Idle && !unsettled;
+        self.entry.set_activity(if idle { Activity::Idle } else { Activity::IdleInTransaction });
+        self.entry.interrupt.clear_query();
+        let least = if idle { Reason::Drain } else { Reason::Session };
+        let timeouts = &self.config.timeouts;
+        let patience = if idle { timeouts.session_idle } else { timeouts.transaction_idle };
+        let deadline = patience.map(|patience| Instant::now() + patience);
+        self.client.shrink();
+        let waited = self.wait_for_client(least, deadline).await;
+        self.entry.set_activity(Activity::Active);
+        self.config = self.mesh.config.load_full();
+        waited
+    }
+}

@@ -1,0 +1,90 @@
+//! The session's own names of prepared statements. Changes take effect in the order of the answers: what stands behind an
+//! error did not happen.
+//! Out: what the statements are.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::postgres::statements::Statement;
+
+/// Names of prepared statements; the unnamed one has the empty name.
+#[derive(Debug, Default)]
+pub struct Names {
+    settled: HashMap<Vec<u8>, Arc<Statement>>,
+    pending: Vec<Pending>,
+}
+
+#[derive(Debug)]
+struct Pending {
+    name: Vec<u8>,
+    statement: Option<Arc<Statement>>,
+    /// Its place among the answers that are awaited; `None` if nothing is.
+    place: Option<u64>,
+}
+
+impl Names {
+    /// The statement of this name, as the client will see it when everything before has been answered well.
+    pub fn get(&self, name: &[u8]) -> Option<&Arc<Statement>> {
+        match self.pending.iter().rev().find(|pending| pending.name == name) {
+            Some(pending) => pending.statement.as_ref(),
+            None => self.settled.get(name),
+        }
+    }
+
+    /// How many names there are, at most.
+    pub fn len(&self) -> usize {
+        self.settled.len() + self.pending.len()
+    }
+
+    /// A name is given (or taken away) once the answer at `place` has come.
+    pub fn change(&mut self, name: &[u8], statement: Option<Arc<Statement>>, place: Option<u64>) {
+        self.pending.push(Pending { name: name.to_vec(), statement, place });
+    }
+
+    /// Everything was answered; what stands at or behind `error_at` did not happen.
+    pub fn settle(&mut self, error_at: Option<u64>) {
+        for pending in self.pending.drain(..) {
+            if error_at.is_some_and(|error_at| pending.place.is_some_and(|place| place >= error_at)) {
+                continue;
+            }
+            match pending.statement {
+                Some(statement) => drop(self.settled.insert(pending.name, statement)),
+                None => drop(self.settled.remove(&pending.name)),
+            }
+        }
+    }
+
+    /// DEALLOCATE ALL, DISCARD ALL.
+    pub fn clear(&mut self) {
+        self.settled.clear();
+        self.pending.clear();
+    }
+
+    /// DEALLOCATE of one. False if there is none.
+    pub fn remove(&mut self, name: &[u8]) -> bool {
+        self.settled.remove(name).is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::postgres::statements::{Lexed, Statements};
+
+    #[test]
+    fn what_stands_behind_an_error_did_not_happen() {
+        let statements = Arc::new(Statements::default());
+        let make = |sql: &[u8]| statements.intern(sql, Box::default(), Lexed::unknown(sql));
+        let mut names = Names::default();
+        names.change(b"a", Some(make(b"select 1")), Some(0));
+        names.change(b"b", Some(make(b"select 2")), Some(3));
+        names.change(b"a", None, Some(4));
+        assert!(names.get(b"a").is_none() && names.get(b"b").is_some());
+        names.settle(Some(3));
+        assert!(names.get(b"a").is_some() && names.get(b"b").is_none());
+        names.change(b"a", None, Some(9));
+        names.settle(None);
+        assert_eq!(names.len(), 0);
+        assert!(!names.remove(b"a"));
+    }
+}

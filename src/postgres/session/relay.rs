@@ -1,0 +1,353 @@
+//! Moves bytes between a client and one backend until the backend owes nothing, by message headers only.
+//! Everything that can happen meanwhile is here: a slow client, a client that leaves, a cancel, a server that dies.
+//! Out: what the statements are; what follows from their answers.
+//! Invariant: what is held for the client is bounded by [`HIGH_WATER`] and one read, whatever the size of the result.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Buf, BytesMut};
+use protocol::postgres::pipeline::CopyState;
+use protocol::postgres::{Audience, ErrorFields, Observer, Segment, Sent, WireError, backend};
+use tokio::time::{Instant, Sleep};
+
+use super::client::Client;
+use crate::interrupt::{Interrupt, Reason};
+use crate::postgres::backend::Backend;
+
+/// No more is read from a server while so much waits for the client.
+const HIGH_WATER: usize = 256 << 10;
+/// No more is read from a client while so much waits to be handled.
+const AHEAD_MAX: usize = 64 << 10;
+
+/// Why moving bytes ended early.
+#[derive(Debug)]
+pub enum Broken {
+    /// The client is gone, or takes no bytes for too long.
+    Client,
+    /// The server is gone or sends nonsense.
+    Server(String),
+}
+
+/// What was learnt from the answers that passed.
+#[derive(Debug, Default)]
+pub struct Notes {
+    /// SQLSTATE of the last error that the client got.
+    pub client_error: Option<[u8; 5]>,
+    /// The server said that it closes the connection.
+    pub fatal: bool,
+    /// A statement failed because DDL changed what it returns.
+    pub stale_statement: bool,
+    /// Body of the last error among the answers to what we injected.
+    pub mesh_error: Option<Vec<u8>>,
+    /// Rows among the answers to what we injected.
+    pub mesh_rows: Vec<Vec<u8>>,
+    /// Bodies of `RowDescription` and `ParameterDescription` among those.
+    pub mesh_descriptions: Vec<(u8, Vec<u8>)>,
+    /// Last command tag among those.
+    pub mesh_tag: Vec<u8>,
+    /// Parameters that the server reported, in order, and whether the client has got them.
+    pub parameters: Vec<(String, String, bool)>,
+    /// `Parse` messages that were answered well.
+    pub parsed: usize,
+    /// Statements of ours whose own `RowDescription` or `NoData` is wanted.
+    pub rows_wanted: bool,
+}
+
+impl Notes {
+    /// Empties it for the next statement.
+    pub fn clear(&mut self) {
+        self.client_error = None;
+        self.fatal = false;
+        self.stale_statement = false;
+        self.mesh_error = None;
+        self.mesh_rows.clear();
+        self.mesh_descriptions.clear();
+        self.mesh_tag.clear();
+        self.parameters.clear();
+        self.parsed = 0;
+    }
+
+    /// Whether an error came, whoever got it.
+    pub fn failed(&self) -> bool {
+        self.client_error.is_some() || self.mesh_error.is_some()
+    }
+}
+
+impl Observer for Notes {
+    fn on_message(&mut self, sent: Option<(Sent, Audience)>, tag: u8, body: &[u8]) {
+        let for_mesh = matches!(sent, Some((_, Audience::Mesh(_))));
+        match tag {
+            b'E' => {
+                let Ok(fields) = ErrorFields::decode(body) else { return };
+                self.fatal |= fields.is_fatal();
+                if for_mesh {
+                    self.mesh_error = Some(body.to_vec());
+                } else {
+                    self.client_error = Some(fields.sqlstate());
+                    self.stale_statement |=
+                        fields.sqlstate() == *b"0A000" && fields.get(b'R') == Some(b"RevalidateCachedQuery");
+                }
+            }
+            b'S' => {
+                if let Ok((name, value)) = backend::parameter_status(body) {
+                    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+                    self.parameters.push((text(name), text(value), !for_mesh));
+                }
+            }
+            b'D' if for_mesh => self.mesh_rows.push(body.to_vec()),
+            b'T' | b't' | b'n' if for_mesh => self.mesh_descriptions.push((tag, body.to_vec())),
+            b'C' if for_mesh => {
+                self.mesh_tag.clear();
+                self.mesh_tag.extend_from_slice(backend::command_tag(body).unwrap_or_default());
+            }
+            _ => {}
+        }
+    }
+
+    fn on_answered(&mut self, sent: Sent, _: Audience, failed: bool) {
+        if sent == Sent::Parse && !failed {
+            self.parsed += 1;
+        }
+    }
+}
+
+/// When moving bytes has reached its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Goal {
+    /// The server owes nothing, or waits for COPY data.
+    Settled,
+    /// So few bytes wait to be sent to the server that more can be added.
+    Drained(usize),
+}
+
+/// The limits under which bytes are moved.
+pub struct Watch<'s> {
+    /// The session's signal.
+    pub interrupt: &'s Interrupt,
+    /// Longest a write to the client may make no progress.
+    pub client_write: Duration,
+    /// When the statement has run too long.
+    pub deadline: Option<Instant>,
+    /// Patience with a cancel.
+    pub cancel: Duration,
+    /// A COMMIT is on its way: neither a cancel nor a client that leaves may disturb it.
+    pub undisturbed: bool,
+}
+
+type CancelFuture = Pin<Box<dyn Future<Output = io::Result<()>> + Send>>;
+
+/// A cancel under way.
+enum Cancel {
+    None,
+    Running(CancelFuture),
+    Done,
+    /// It is unknown whether and when it will hit: the backend cannot be used again.
+    Failed,
+}
+
+/// What a relay says about itself when its goal is reached.
+#[derive(Debug, Default)]
+pub struct Relayed {
+    /// A cancel was sent: because a signal asked for it, or the deadline passed (then true).
+    pub cancelled: Option<bool>,
+}
+
+struct Relay<'r, 's> {
+    client: &'r mut Client,
+    backend: &'r mut Backend,
+    notes: &'r mut Notes,
+    watch: &'r Watch<'s>,
+    goal: Goal,
+    cancel: Cancel,
+    relayed: Relayed,
+    stalled: Option<Pin<Box<Sleep>>>,
+    too_long: Option<Pin<Box<Sleep>>>,
+    client_closed: bool,
+}
+
+/// Moves bytes until `goal` is reached. What the client still has to get may be left in its output buffer.
+///
+/// # Errors
+/// [`Broken`]: the session ends, or the backend is closed.
+pub async fn relay(
+    client: &mut Client,
+    backend: &mut Backend,
+    notes: &mut Notes,
+    watch: &Watch<'_>,
+    goal: Goal,
+) -> Result<Relayed, Broken> {
+    let too_long = watch.deadline.filter(|_| !watch.undisturbed).map(|at| Box::pin(tokio::time::sleep_until(at)));
+    let mut relay = Relay {
+        client,
+        backend,
+        notes,
+        watch,
+        goal,
+        cancel: Cancel::None,
+        relayed: Relayed::default(),
+        stalled: None,
+        too_long,
+        client_closed: false,
+    };
+    poll_fn(|cx| relay.poll(cx)).await?;
+    if let Cancel::Running(running) = &mut relay.cancel {
+        // The statement may have ended by itself; the cancel must not hit the next one.
+        relay.cancel = if running.await.is_ok() { Cancel::Done } else { Cancel::Failed };
+    }
+    if matches!(relay.cancel, Cancel::Failed) {
+        return Err(Broken::Server("a cancel request could not be completed".to_owned()));
+    }
+    if relay.client_closed && !relay.watch.undisturbed {
+        return Err(Broken::Client);
+    }
+    Ok(relay.relayed)
+}
+
+impl Relay<'_, '_> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {
+        loop {
+            let mut progress = false;
+            let mut lost = None;
+            if !self.backend.output.is_empty() {
+                match self.backend.poll_drain(cx) {
+                    Poll::Ready(Ok(())) => progress = true,
+                    // Its last words may still be readable.
+                    Poll::Ready(Err(error)) => {
+                        self.backend.output.clear();
+                        lost = Some(error.to_string());
+                    }
+                    Poll::Pending => {}
+                }
+            }
+            self.advance().map_err(|error| Broken::Server(error.to_string()))?;
+            if self.reached() {
+                return Poll::Ready(Ok(()));
+            }
+            if self.client.output.len() < HIGH_WATER {
+                match self.backend.poll_fill(cx) {
+                    Poll::Ready(Ok(0)) => {
+                        let cause = lost.unwrap_or_else(|| "the server closed the connection".to_owned());
+                        return Poll::Ready(Err(Broken::Server(cause)));
+                    }
+                    Poll::Ready(Ok(_)) => continue,
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(Broken::Server(error.to_string()))),
+                    Poll::Pending => {}
+                }
+            }
+            if let Some(cause) = lost {
+                return Poll::Ready(Err(Broken::Server(cause)));
+            }
+            progress |= self.serve_client(cx)?;
+            self.poll_signals(cx);
+            if !progress {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Sorts what the server sent.
+    fn advance(&mut self) -> Result<(), WireError> {
+        while self.client.output.len() < HIGH_WATER {
+            let backend = &mut *self.backend;
+            match backend.pipeline.advance(&backend.input, self.notes)? {
+                Segment::More => break,
+                Segment::Cut(count) => backend.input.advance(count),
+                Segment::Insert(bytes) => self.client.output.extend_from_slice(&bytes),
+                Segment::Forward(count) => hand_over(&mut backend.input, &mut self.client.output, count),
+            }
+        }
+        Ok(())
+    }
+
+    fn reached(&self) -> bool {
+        let pipeline = &self.backend.pipeline;
+        let settled = pipeline.is_settled() || pipeline.copy() == CopyState::In;
+        match self.goal {
+            Goal::Settled => settled && self.backend.output.is_empty(),
+            Goal::Drained(most) => self.backend.output.len() <= most || pipeline.is_settled(),
+        }
+    }
+
+    /// Writes to the client what waits for it, and reads ahead, also to notice that it leaves.
+    fn serve_client(&mut self, cx: &mut Context<'_>) -> Result<bool, Broken> {
+        let mut progress = false;
+        if self.client_closed {
+            self.client.output.clear();
+            return Ok(false);
+        }
+        if !self.client.output.is_empty() {
+            let before = self.client.output.len();
+            match self.client.poll_drain(cx) {
+                Poll::Ready(Ok(())) => {
+                    self.stalled = None;
+                    progress = before >= HIGH_WATER;
+                }
+                Poll::Ready(Err(_)) => return self.leave(),
+                Poll::Pending => {
+                    if self.client.output.len() < before {
+                        self.stalled = None;
+                    }
+                    let patience = self.watch.client_write;
+                    let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
+                    if stalled.as_mut().poll(cx).is_ready() {
+                        return self.leave();
+                    }
+                    progress = before >= HIGH_WATER && self.client.output.len() < HIGH_WATER;
+                }
+            }
+        }
+        if self.client.input.len() < AHEAD_MAX {
+            match self.client.poll_fill(cx) {
+                Poll::Ready(Ok(count)) if count > 0 => progress = true,
+                Poll::Ready(_) => return self.leave(),
+                Poll::Pending => {}
+            }
+        }
+        Ok(progress)
+    }
+
+    fn leave(&mut self) -> Result<bool, Broken> {
+        self.client_closed = true;
+        if self.watch.undisturbed { Ok(true) } else { Err(Broken::Client) }
+    }
+
+    fn poll_signals(&mut self, cx: &mut Context<'_>) {
+        if self.watch.undisturbed {
+            return;
+        }
+        if let Cancel::Running(running) = &mut self.cancel
+            && let Poll::Ready(done) = running.as_mut().poll(cx)
+        {
+            self.cancel = if done.is_ok() { Cancel::Done } else { Cancel::Failed };
+        }
+        let late = self.too_long.as_mut().is_some_and(|sleep| sleep.as_mut().poll(cx).is_ready());
+        if late {
+            self.too_long = None;
+        }
+        let asked =
+            matches!(self.watch.interrupt.poll(Reason::Query, cx), Poll::Ready(Reason::Query | Reason::Session));
+        if (late || asked) && matches!(self.cancel, Cancel::None) {
+            let mut running: CancelFuture = Box::pin(self.backend.cancel_token().cancel(self.watch.cancel));
+            self.relayed.cancelled = Some(late);
+            self.cancel = match running.as_mut().poll(cx) {
+                Poll::Ready(Ok(())) => Cancel::Done,
+                Poll::Ready(Err(_)) => Cancel::Failed,
+                Poll::Pending => Cancel::Running(running),
+            };
+        }
+    }
+}
+
+/// Moves `count` bytes; without copying them where the whole buffer can change hands.
+fn hand_over(from: &mut BytesMut, to: &mut BytesMut, count: usize) {
+    if to.is_empty() && count == from.len() {
+        std::mem::swap(from, to);
+    } else {
+        to.extend_from_slice(&from[..count]);
+        from.advance(count);
+    }
+}

@@ -1,0 +1,271 @@
+//! Between statements: what a backend has by now is learnt, clean backends go back, others are cleaned or closed.
+//! In: the proof that a backend is clean. Out: what a statement leaves behind (`effects`).
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::Buf;
+use protocol::postgres::{Segment, row};
+use tokio::time::{Instant, Sleep};
+use transaction::Status;
+
+use super::Session;
+use super::answer;
+use super::fault::{Fault, Stop};
+use crate::error_code::MeshError;
+use crate::interrupt::Reason;
+use crate::pool::CloseReason;
+use crate::postgres::settings::{LEARN, SETTINGS_MAX, Settings};
+
+/// Longest the cleaning of one backend may take when its session is over.
+const CLEANING: Duration = Duration::from_secs(5);
+
+/// What a waiting session wakes up for.
+enum Event {
+    Client(io::Result<usize>),
+    Signal(Reason),
+    Timeout,
+    Server(io::Result<usize>),
+}
+
+impl Session {
+    /// Lets go of backends that are clean as they are.
+    pub(super) fn release_clean(&mut self) {
+        if self.transaction.status() != Status::Idle || self.pin.is_some() || self.unlearnt {
+            return;
+        }
+        if self.transaction.branches().is_empty() {
+            self.began = None;
+        }
+        let mut index = 0;
+        while index < self.held.len() {
+            let backend = &mut *self.held[index].lease;
+            if backend.pipeline.is_clean() && backend.input.is_empty() && !backend.memory.untracked {
+                backend.shrink();
+                self.held.swap_remove(index).lease.give_back();
+            } else {
+                index += 1;
+            }
+        }
+    }
+
+    /// Learns what must be learnt and cleans what must be cleaned. Outside a transaction, unless the session is pinned,
+    /// no backend is held afterwards.
+    pub(super) async fn settle(&mut self) -> Result<(), Stop> {
+        if self.transaction.status() != Status::Idle {
+            return Ok(());
+        }
+        if std::mem::take(&mut self.unlearnt)
+            && let Some(index) = self.held.iter().position(|held| held.lease.pipeline.is_clean())
+        {
+            match self.learn_and_dress(index).await {
+                Ok(()) => {}
+                Err(Fault::Stop(stop)) => return Err(stop),
+                // Without knowing what is set nothing may be shared: the session goes on with what was known before.
+                Err(_) => self.close_all(CloseReason::NotClean),
+            }
+        }
+        if self.pin.is_some() {
+            return Ok(());
+        }
+        while !self.held.is_empty() {
+            if let Err(Fault::Stop(stop)) = self.clean(0).await {
+                return Err(stop);
+            }
+        }
+        self.began = None;
+        Ok(())
+    }
+
+    /// Proves one backend clean and gives it back, or closes it.
+    async fn clean(&mut self, index: usize) -> Result<(), Fault> {
+        let count = self.held.len();
+        let backend = &mut *self.held[index].lease;
+        if !backend.pipeline.is_clean() || !backend.input.is_empty() {
+            self.held.swap_remove(index).lease.close(CloseReason::NotClean);
+            return Ok(());
+        }
+        if backend.memory.untracked {
+            let asked = self.ask(index, b"DISCARD ALL", false).await;
+            self.notes.parameters.clear();
+            if self.held.len() < count {
+                return asked;
+            }
+            if asked.is_err() || !self.held[index].lease.pipeline.is_clean() {
+                self.held.swap_remove(index).lease.close(CloseReason::NotClean);
+                return asked;
+            }
+            self.held[index].lease.memory.forget();
+        }
+        self.held[index].lease.shrink();
+        self.held.swap_remove(index).lease.give_back();
+        Ok(())
+    }
+
+    /// Learns, and where something was reset to less than the session started with, sets that again.
+    async fn learn_and_dress(&mut self, index: usize) -> Result<(), Fault> {
+        self.learn(index).await?;
+        self.notes.parameters.clear();
+        self.dress(index).await?;
+        self.tell_parameters();
+        self.drain_client().await?;
+        Ok(())
+    }
+
+    /// Asks a backend what is set on it: that is what the session has set.
+    pub(super) async fn learn(&mut self, index: usize) -> Result<(), Fault> {
+        let before = self.notes.client_error.take();
+        self.ask(index, LEARN, false).await?;
+        self.notes.client_error = before;
+        let mut pairs = Vec::with_capacity(self.notes.mesh_rows.len());
+        let mut fields = Vec::new();
+        for body in &self.notes.mesh_rows {
+            let malformed = |error: protocol::postgres::WireError| MeshError::Internal(error.to_string());
+            row::fields(body, &mut fields).map_err(malformed)?;
+            let text = |at: usize| {
+                let bytes = fields.get(at).and_then(|&field| row::field(body, field)).unwrap_or_default();
+                String::from_utf8_lossy(bytes).into_owned()
+            };
+            pairs.push((text(0), text(1)));
+        }
+        if pairs.len() > SETTINGS_MAX {
+            return Err(MeshError::Limit(format!("more than {SETTINGS_MAX} settings in one session")).into());
+        }
+        let learnt = Settings::new(pairs);
+        answer::check_encoding(learnt.get("client_encoding"))?;
+        let learnt = if learnt == *self.settings { Arc::clone(&self.settings) } else { Arc::new(learnt) };
+        self.held[index].lease.memory.settings = Arc::clone(&learnt);
+        self.settings = self.with_startup(learnt);
+        Ok(())
+    }
+
+    /// What was reset goes back to what the session started with, not to what the server has by default.
+    fn with_startup(&self, learnt: Arc<Settings>) -> Arc<Settings> {
+        let missing: Vec<_> = self.startup.iter().filter(|(name, _)| learnt.get(name).is_none()).collect();
+        if missing.is_empty() {
+            return learnt;
+        }
+        let all = learnt.iter().chain(missing).map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Arc::new(Settings::new(all.collect()))
+    }
+
+    /// DISCARD ALL has run on a backend: it is as new, and so is the session.
+    pub(super) fn discarded(&mut self, index: usize) {
+        self.held[index].lease.memory.forget();
+        self.unlearnt = true;
+        self.names.clear();
+        self.portals.clear();
+        self.pin = None;
+        self.entry.set_pin(None);
+    }
+
+    /// Waits until the client sends something, or something else happens to the session.
+    pub(super) async fn wait_for_client(&mut self, least: Reason, deadline: Option<Instant>) -> Result<(), Stop> {
+        let mut sleep: Option<Pin<Box<Sleep>>> = deadline.map(|at| Box::pin(tokio::time::sleep_until(at)));
+        loop {
+            let event = self.next_event(least, &mut sleep).await;
+            match event {
+                Event::Client(Ok(count)) if count > 0 => return Ok(()),
+                Event::Client(_) => return Err(Stop::Left),
+                Event::Signal(Reason::Drain) => return Err(Stop::Fatal(MeshError::Shutdown)),
+                Event::Signal(_) => return Err(Stop::Fatal(MeshError::SessionKilled)),
+                Event::Timeout => {
+                    let text = "terminating connection due to idle-session timeout";
+                    return Err(Stop::Fatal(MeshError::SessionIdle(text.to_owned())));
+                }
+                Event::Server(read) => self.hear(&read).await?,
+            }
+        }
+    }
+
+    async fn next_event(&mut self, least: Reason, sleep: &mut Option<Pin<Box<Sleep>>>) -> Event {
+        poll_fn(|cx| {
+            if let Poll::Ready(read) = self.client.poll_fill(cx) {
+                return Poll::Ready(Event::Client(read));
+            }
+            if let Poll::Ready(reason) = self.entry.interrupt.poll(least, cx) {
+                return Poll::Ready(Event::Signal(reason));
+            }
+            if let Some(sleep) = sleep
+                && sleep.as_mut().poll(cx).is_ready()
+            {
+                return Poll::Ready(Event::Timeout);
+            }
+            // A backend that is kept may have something to say: notifications, or that it is gone.
+            if let Some(held) = self.held.first_mut()
+                && let Poll::Ready(read) = held.lease.poll_fill(cx)
+            {
+                return Poll::Ready(Event::Server(read));
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// A backend that is kept between statements spoke.
+    async fn hear(&mut self, read: &io::Result<usize>) -> Result<(), Stop> {
+        let Some(held) = self.held.first_mut() else { return Ok(()) };
+        loop {
+            match held.lease.pipeline_step(&mut self.notes) {
+                Ok(Segment::Forward(count)) => {
+                    self.client.output.extend_from_slice(&held.lease.input[..count]);
+                    held.lease.input.advance(count);
+                }
+                Ok(Segment::Cut(count)) => held.lease.input.advance(count),
+                Ok(Segment::Insert(bytes)) => self.client.output.extend_from_slice(&bytes),
+                Ok(Segment::More) => break,
+                Err(error) => return Err(Stop::Fatal(MeshError::Internal(error.to_string()))),
+            }
+        }
+        self.notes.parameters.clear();
+        if !matches!(read, Ok(count) if *count > 0) {
+            // What the session kept it for is gone with it.
+            let shard = held.shard;
+            self.drop_held(0, CloseReason::Broken);
+            if self.pin.take().is_some() {
+                self.entry.set_pin(None);
+                let cause = "the server closed the connection".to_owned();
+                return Err(Stop::Fatal(MeshError::BackendLost { shard: self.shard_name(shard), cause }));
+            }
+        }
+        self.drain_client().await
+    }
+
+    fn close_all(&mut self, reason: CloseReason) {
+        for held in self.held.drain(..) {
+            held.lease.close(reason);
+        }
+    }
+
+    /// The session ends: tells the client why, and leaves every backend clean or closed.
+    pub(super) async fn end(mut self, stop: Stop) {
+        match &stop {
+            Stop::Left => {}
+            Stop::Fatal(error) => answer::fatal(&mut self.client.output, error),
+            Stop::ServerFatal(body) => answer::server_fatal(&mut self.client.output, body),
+        }
+        // An open transaction ends by closing its backends.
+        let open = self.transaction.status() != Status::Idle || !self.batch.is_empty();
+        if open {
+            self.close_all(CloseReason::NotClean);
+        } else {
+            self.pin = None;
+            self.unlearnt = false;
+            for held in &mut self.held {
+                held.lease.memory.untracked |= self.entry.pin().is_some();
+            }
+            self.release_clean();
+        }
+        let _ = tokio::time::timeout(super::FAREWELL, self.client.drain()).await;
+        while !self.held.is_empty() {
+            let cleaned = tokio::time::timeout(CLEANING, self.clean(0)).await;
+            if !matches!(cleaned, Ok(Ok(()))) {
+                self.close_all(CloseReason::NotClean);
+            }
+        }
+    }
+}

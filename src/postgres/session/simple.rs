@@ -1,0 +1,220 @@
+//! The simple protocol: a Query message with one statement or several.
+//! Out: the extended protocol; how bytes are moved.
+
+use protocol::postgres::pipeline::CopyState;
+use protocol::postgres::{Audience, Sent, TransactionStatus, write};
+use sharding::lexer::verbs::Verb;
+use sharding::lexer::{Flags, StatementKind};
+use transaction::{Access, Gone, Ran, ShardIndex, Status};
+
+use super::Session;
+use super::answer;
+use super::effects::Effects;
+use super::fault::{self, Fault, Stop};
+use super::pieces::{self, Pieces};
+use super::relay::Goal;
+use super::verbs;
+use crate::error_code::MeshError;
+use crate::postgres::statements::Lexed;
+
+/// Who says `ReadyForQuery`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Done {
+    /// The server did, or will when its COPY is over.
+    Server,
+    /// We do.
+    Here,
+}
+
+/// What a statement does to the shard it goes to, as far as the lexer tells.
+pub fn access_of(kind: StatementKind, flags: Flags) -> Access {
+    let reads =
+        matches!(kind, StatementKind::Select | StatementKind::Show | StatementKind::Values | StatementKind::Table);
+    if reads && !flags.any(Flags::WRITES.with(Flags::LOCKS_ROWS).with(Flags::UNKNOWN_FUNCTION).with(Flags::INTO)) {
+        Access::Read
+    } else {
+        Access::Write
+    }
+}
+
+impl Session {
+    pub(super) async fn on_query(&mut self, frame: &[u8], sql: &[u8]) -> Result<(), Stop> {
+        if self.batch.skips() {
+            return Ok(());
+        }
+        self.settle_batch().await?;
+        self.notes.clear();
+        self.entry.statements.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        match self.query(frame, sql).await {
+            Ok(Done::Server) => {}
+            Ok(Done::Here) => self.ready(),
+            Err(fault) => {
+                self.tell_fault(fault)?;
+                self.fail_transaction();
+                self.ready();
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the client about a fault that does not end the session.
+    pub(super) fn tell_fault(&mut self, fault: Fault) -> Result<(), Stop> {
+        match fault {
+            Fault::Mesh(error) => answer::error(&mut self.client.output, &error),
+            Fault::Server(body) => write::put_raw(&mut self.client.output, b'E', &[&body]),
+            Fault::Told => {}
+            Fault::Stop(stop) => return Err(stop),
+        }
+        Ok(())
+    }
+
+    async fn query(&mut self, frame: &[u8], sql: &[u8]) -> Result<Done, Fault> {
+        let pieces = match pieces::cut(&self.mesh, sql, self.modes) {
+            Ok(pieces) => pieces,
+            // The server says best what is wrong with it.
+            Err(_) => Pieces::One(Lexed::unknown(sql)),
+        };
+        match pieces {
+            Pieces::Empty => {
+                self.client.output.extend_from_slice(answer::EMPTY_QUERY);
+                Ok(Done::Here)
+            }
+            Pieces::One(piece) => self.one(frame, sql, &piece).await,
+            Pieces::Several(pieces) => self.several(frame, &pieces).await,
+        }
+    }
+
+    async fn one(&mut self, frame: &[u8], sql: &[u8], piece: &Lexed) -> Result<Done, Fault> {
+        if let Some(verb) = piece.verb.as_ref().filter(|verb| verbs::is_own(verb)) {
+            self.obey(verb, piece.span.of(sql)).await?;
+            if self.transaction.status() == Status::Idle {
+                self.portals.clear();
+            }
+            return Ok(Done::Here);
+        }
+        self.transaction.admits().map_err(|refusal| fault::of_refusal(&refusal))?;
+        if piece.verb.as_ref().is_some_and(|verb| self.forget_names(verb)) {
+            return Ok(Done::Here);
+        }
+        if Self::is_discard_all(piece.verb.as_ref()) {
+            self.discarding = true;
+        }
+        let shard = self.home_shard();
+        self.forward(frame, shard, access_of(piece.kind, piece.flags), piece.effects()).await
+    }
+
+    async fn several(&mut self, frame: &[u8], pieces: &[Lexed]) -> Result<Done, Fault> {
+        if pieces.iter().any(|piece| matches!(piece.verb, Some(Verb::SetTransactionType(_)))) {
+            let text =
+                "dbmesh does not support SET dbmesh.transaction_type together with other statements in one query";
+            return Err(MeshError::Unsupported(text.to_owned()).into());
+        }
+        if !pieces.iter().any(|piece| verbs::ends_failure(piece.verb.as_ref())) {
+            self.transaction.admits().map_err(|refusal| fault::of_refusal(&refusal))?;
+        }
+        let effects = pieces.iter().map(Lexed::effects).fold(Effects::default(), Effects::and);
+        let shard = self.home_shard();
+        self.forward(frame, shard, Access::Write, effects).await
+    }
+
+    /// Where a statement goes that could go anywhere: to a shard that the session has already, else to the default one.
+    pub(super) fn home_shard(&self) -> ShardIndex {
+        let branch = self.transaction.branches().first().map(|branch| branch.shard);
+        branch.or_else(|| self.held.first().map(|held| held.shard)).unwrap_or_else(|| self.default_shard())
+    }
+
+    /// Sends a Query as it is to one shard, and its answer as it is to the client.
+    async fn forward(
+        &mut self,
+        frame: &[u8],
+        shard: ShardIndex,
+        access: Access,
+        effects: Effects,
+    ) -> Result<Done, Fault> {
+        let index = self.enter(shard, access).await?;
+        let backend = &mut *self.held[index].lease;
+        backend.output.extend_from_slice(frame);
+        backend.pipeline.sent(Sent::Query, Audience::Client);
+        self.batch.effects = effects;
+        self.relay(index, Goal::Settled, false).await?;
+        if self.held[index].lease.pipeline.copy() == CopyState::In {
+            self.batch.copy = Some(shard);
+            return Ok(Done::Server);
+        }
+        self.after(index);
+        Ok(Done::Server)
+    }
+
+    /// Makes a shard part of what runs now: its backend is held, and its part of the transaction has begun.
+    pub(super) async fn enter(&mut self, shard: ShardIndex, access: Access) -> Result<usize, Fault> {
+        let sends = self.transaction.touch(&[shard], access).map_err(|refusal| fault::of_refusal(&refusal))?;
+        let index = match self.hold(shard).await {
+            Ok(index) => index,
+            Err(fault) => {
+                if !sends.is_empty() {
+                    let _ = self.transaction.branch_gone(shard, Gone::NeverBegan);
+                }
+                return Err(fault);
+            }
+        };
+        if let Some(send) = sends.first() {
+            self.begin(index, &send.command).await?;
+        }
+        Ok(index)
+    }
+
+    /// A backend has answered: what the session learns from how it stands now.
+    pub(super) fn after(&mut self, index: usize) {
+        let effects = std::mem::take(&mut self.batch.effects);
+        let failed = self.notes.client_error.is_some();
+        let shard = self.held[index].shard;
+        let memory = &mut self.held[index].lease.memory;
+        memory.untracked |= effects.untracked;
+        if effects.settings {
+            self.unlearnt = true;
+        }
+        if effects.ddl && !failed {
+            self.front.statements.schema_changed();
+        }
+        if let Some(reason) = effects.pin {
+            self.pin = Some(reason);
+            self.entry.set_pin(Some(reason));
+        }
+        self.reconcile(index, shard, failed);
+        if std::mem::take(&mut self.discarding) && !failed {
+            self.discarded(index);
+        }
+    }
+
+    /// Brings our view of the transaction in line with the server's.
+    fn reconcile(&mut self, index: usize, shard: ShardIndex, failed: bool) {
+        let server = self.held[index].lease.pipeline.status();
+        match (self.transaction.status(), server) {
+            (Status::Open, TransactionStatus::Failed) => self.fail_transaction(),
+            (Status::Open | Status::Failed, TransactionStatus::Idle) => {
+                // Ended by the text itself (several statements) or by a procedure.
+                let aftermath = self.transaction.branch_gone(shard, Gone::Ended);
+                for send in aftermath.rollbacks {
+                    if let Some(other) = self.held.iter().position(|other| other.shard == send.shard) {
+                        self.held.swap_remove(other).lease.close(crate::pool::CloseReason::NotClean);
+                    }
+                }
+            }
+            (Status::Idle, TransactionStatus::Active | TransactionStatus::Failed) => {
+                // Begun by the text itself: the branch is there already.
+                let _ = self.transaction.verb(transaction::Verb::begin());
+                let _ = self.transaction.touch(&[shard], Access::Write);
+                if server == TransactionStatus::Failed {
+                    self.fail_transaction();
+                }
+            }
+            (Status::Open, TransactionStatus::Active) if failed => {
+                let _ = self.transaction.statement_ended(Ran::Well);
+            }
+            _ => {}
+        }
+        if self.transaction.status() == Status::Idle {
+            self.portals.clear();
+        }
+    }
+}

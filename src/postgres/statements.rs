@@ -1,0 +1,162 @@
+//! Prepared statements: one object per text and parameter types, shared by all sessions of the process, so that sessions
+//! share them on a backend too. The names on backends are ours.
+//! Out: which session calls a statement by which name.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+
+use dashmap::DashMap;
+use sharding::lexer::verbs::Verb;
+use sharding::lexer::{Flags, Span, StatementKind};
+
+/// A prepared statement.
+#[derive(Debug)]
+pub struct Statement {
+    /// Never used again in this process.
+    pub number: u64,
+    /// Its text, as the client sent it.
+    pub sql: Box<[u8]>,
+    /// Parameter types that the client prescribed.
+    pub types: Box<[u32]>,
+    /// What the lexer says it is.
+    pub kind: StatementKind,
+    /// What the lexer says it touches.
+    pub flags: Flags,
+    /// Where it stands in the text.
+    pub span: Span,
+    /// What it asks of the session itself.
+    pub verb: Option<Verb>,
+    /// Parameter types as a server told them.
+    pub server_types: OnceLock<Box<[u32]>>,
+    /// Body of the `RowDescription` that a server told (text formats), `None` inside for a statement without rows.
+    pub columns: OnceLock<Option<Box<[u8]>>>,
+    origin: Weak<Statements>,
+    identity: Identity,
+}
+
+/// What the lexer says about a statement.
+#[derive(Debug, Clone)]
+pub struct Lexed {
+    /// What it is.
+    pub kind: StatementKind,
+    /// What it touches.
+    pub flags: Flags,
+    /// Where it stands.
+    pub span: Span,
+    /// What it asks of the session itself.
+    pub verb: Option<Verb>,
+}
+
+impl Lexed {
+    /// A text that the lexer makes nothing of: it may do anything.
+    #[must_use]
+    pub fn unknown(sql: &[u8]) -> Self {
+        let end = u32::try_from(sql.len()).unwrap_or(u32::MAX);
+        let flags = Flags::UNKNOWN_FUNCTION.with(Flags::WRITES);
+        Self { kind: StatementKind::Other, flags, span: Span { start: 0, end }, verb: None }
+    }
+}
+
+/// What two equal statements share.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Identity {
+    sql: Box<[u8]>,
+    types: Box<[u32]>,
+    /// DDL that ran through us since the start: a statement prepared after it is another one than before, since a server
+    /// keeps the result type that a statement had when it was prepared.
+    epoch: u64,
+}
+
+impl Statement {
+    /// Its name on every backend.
+    #[must_use]
+    pub fn name(&self) -> Vec<u8> {
+        name_of(self.number)
+    }
+}
+
+/// The name on every backend of the statement of this number.
+#[must_use]
+pub fn name_of(number: u64) -> Vec<u8> {
+    format!("dm{number:x}").into_bytes()
+}
+
+impl Drop for Statement {
+    fn drop(&mut self) {
+        if let Some(statements) = self.origin.upgrade() {
+            statements.known.remove_if(&self.identity, |_, known| known.strong_count() == 0);
+        }
+    }
+}
+
+/// All prepared statements that any session has.
+#[derive(Debug, Default)]
+pub struct Statements {
+    known: DashMap<Identity, Weak<Statement>>,
+    last: AtomicU64,
+    epoch: AtomicU64,
+}
+
+impl Statements {
+    /// The statement of this text and these types: the one that exists, or a new one.
+    #[must_use]
+    pub fn intern(self: &Arc<Self>, sql: &[u8], types: Box<[u32]>, lexed: Lexed) -> Arc<Statement> {
+        let identity = Identity { sql: sql.into(), types: types.clone(), epoch: self.epoch.load(Ordering::Relaxed) };
+        let mut place = self.known.entry(identity.clone()).or_default();
+        if let Some(known) = place.upgrade() {
+            return known;
+        }
+        let statement = Arc::new(Statement {
+            number: self.last.fetch_add(1, Ordering::Relaxed) + 1,
+            sql: sql.into(),
+            types,
+            kind: lexed.kind,
+            flags: lexed.flags,
+            span: lexed.span,
+            verb: lexed.verb,
+            server_types: OnceLock::new(),
+            columns: OnceLock::new(),
+            origin: Arc::downgrade(self),
+            identity,
+        });
+        *place = Arc::downgrade(&statement);
+        statement
+    }
+
+    /// DDL ran: statements prepared from now on are not those from before.
+    pub fn schema_changed(&self) {
+        self.epoch.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.known.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.known.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_texts_share_until_ddl_runs_and_the_last_drop_forgets() {
+        let statements = Arc::new(Statements::default());
+        let intern = |sql: &[u8]| statements.intern(sql, Box::default(), Lexed::unknown(sql));
+        let first = intern(b"select 1");
+        assert_eq!(first.number, intern(b"select 1").number);
+        assert_ne!(first.number, intern(b"select 2").number);
+        statements.schema_changed();
+        let later = intern(b"select 1");
+        assert_ne!(first.number, later.number);
+        assert_eq!(later.name(), name_of(later.number));
+        drop((first, later));
+        assert!(statements.is_empty());
+    }
+}
