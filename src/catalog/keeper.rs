@@ -32,8 +32,15 @@ struct Memory {
     facts: Vec<Option<Arc<ShardFacts>>>,
     errors: Vec<Option<LoadError>>,
     read_at: Vec<Option<Instant>>,
-    /// What the published schema was made from.
-    published: Option<(Vec<Option<Arc<ShardFacts>>>, Arc<Schema>, Vec<Finding>)>,
+    published: Option<Published>,
+}
+
+/// The published schema, what was found wrong with it, and the facts that it was made from.
+#[derive(Debug)]
+struct Published {
+    facts: Vec<Option<Arc<ShardFacts>>>,
+    schema: Arc<Schema>,
+    findings: Vec<Finding>,
 }
 
 /// Runs until the catalog is dropped or retired.
@@ -153,9 +160,9 @@ impl Memory {
                     _ => false,
                 })
         };
-        let kept = self.published.as_ref().filter(|(facts, ..)| same(facts));
+        let kept = self.published.as_ref().filter(|published| same(&published.facts));
         let (schema, mut findings) = match kept {
-            Some((_, schema, findings)) => (Arc::clone(schema), findings.clone()),
+            Some(kept) => (Arc::clone(&kept.schema), kept.findings.clone()),
             None => {
                 let version = catalog.versions.fetch_add(1, Ordering::Relaxed);
                 let assembled = assemble(source, &self.facts, version);
@@ -167,8 +174,11 @@ impl Memory {
                 for finding in &assembled.findings {
                     tracing::warn!(database = source.name, "{finding}");
                 }
-                self.published = Some((self.facts.clone(), Arc::clone(&schema), assembled.findings.clone()));
-                (schema, assembled.findings)
+                let findings = assembled.findings;
+                let published =
+                    Published { facts: self.facts.clone(), schema: Arc::clone(&schema), findings: findings.clone() };
+                self.published = Some(published);
+                (schema, findings)
             }
         };
         let failed = self.errors.iter().enumerate().filter_map(|(shard, error)| Some((shard, error.as_ref()?)));

@@ -170,9 +170,12 @@ const NAMES_PER_QUERY: usize = 500;
 #[derive(Default)]
 struct Parts {
     columns: HashMap<String, Vec<sharding::schema::Column>>,
-    /// By table and index name; the columns, or `None` for a part that is no plain column.
-    unique: HashMap<String, BTreeMap<(bool, String), Vec<Option<String>>>>,
+    unique: HashMap<String, Keys>,
 }
+
+/// The unique keys of a table by name, the primary key (`false`) first; their columns, or `None` for a part that is no
+/// plain column.
+type Keys = BTreeMap<(bool, String), Vec<Option<String>>>;
 
 impl Parts {
     fn take(&mut self, table: &str) -> (Vec<sharding::schema::Column>, Vec<UniqueKey>) {

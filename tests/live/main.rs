@@ -6,4 +6,5 @@
 // What the bed offers is not all taken up at every time.
 #[allow(dead_code)]
 mod bed;
+mod catalog;
 mod private_servers;
