@@ -1,6 +1,7 @@
 //! Starts the process's parts in order, reloads their configuration, and stops them.
 //! Out: what sessions do; the command line.
 
+mod overview;
 mod reload;
 mod sockets;
 
@@ -22,6 +23,7 @@ use crate::listen::tls::{self, TlsError};
 use crate::listen::workers::Workers;
 use crate::mesh::Mesh;
 use crate::metrics::Metrics;
+use crate::mysql;
 use crate::pool::PoolSettings;
 use crate::postgres;
 use crate::sessions::Sessions;
@@ -92,20 +94,20 @@ impl Running {
         };
         getrandom::fill(&mut key).map_err(random)?;
         let workers = Arc::new(Workers::start(config.workers).map_err(system("worker threads"))?);
-        let metrics = Metrics::new(workers.count()).map_err(|error| StartError::System {
-            what: "metrics",
-            cause: io::Error::other(error.to_string()),
-        })?;
+        let metrics = Metrics::new(workers.count())
+            .map_err(|error| StartError::System { what: "metrics", cause: io::Error::other(error.to_string()) })?;
         let catalog = Catalog::start(&config);
         let (stop, stopped) = watch::channel(false);
         let pool = pool_settings(&config);
         let config = Arc::new(ArcSwap::from_pointee(config));
+        let mysql = mysql::Front::new(Arc::clone(&config), pool.clone(), workers.count());
         let postgres = postgres::Front::new(Arc::clone(&config), pool.clone(), workers.count()).map_err(random)?;
         let mesh = Arc::new(Mesh {
             catalog,
             metrics: Arc::new(metrics),
             started_at: std::time::Instant::now(),
             overrides,
+            mysql: Arc::new(mysql),
             postgres: Arc::new(postgres),
             sessions: Arc::new(Sessions::default()),
             tls: ArcSwapOption::from_pointee(tls),

@@ -4,11 +4,14 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::watch;
 
 use super::{Addresses, FRONTS};
+use crate::admin::{self, AdminSource};
 use crate::config::{Listen, Protocol};
+use crate::http::Pages;
 use crate::listen::client_stream::ClientStream;
 use crate::listen::listener;
 use crate::listen::workers::Workers;
@@ -56,6 +59,81 @@ impl Sockets {
             let (mesh, workers) = (Arc::clone(mesh), Arc::clone(workers));
             run(socket, stop, move |stream, peer| open_session(&mesh, &workers, protocol, stream, peer));
         }
+        if let Some(socket) = self.admin_mysql {
+            let mut open = AdminSessions::new(mesh);
+            run(socket, stop, move |stream, peer| open.serve(Protocol::MySql, stream, peer));
+        }
+        if let Some(socket) = self.admin_postgres {
+            let mut open = AdminSessions::new(mesh);
+            run(socket, stop, move |stream, peer| open.serve(Protocol::Postgres, stream, peer));
+        }
+        if let Some(socket) = self.http {
+            let pages = Arc::new(Pages::new(Arc::clone(mesh) as Arc<dyn AdminSource>, Arc::clone(&mesh.metrics)));
+            run(socket, stop, move |stream, _| {
+                let pages = Arc::clone(&pages);
+                in_background("http", stream, move |stream| async move { pages.serve(stream).await });
+            });
+        }
+    }
+}
+
+/// The operators' sessions of one address. They run beside the accept loops, not on the workers: an operator gets an answer
+/// also while the workers are busy.
+struct AdminSessions {
+    mesh: Arc<Mesh>,
+    open: Arc<AtomicUsize>,
+    last_id: u32,
+}
+
+impl AdminSessions {
+    fn new(mesh: &Arc<Mesh>) -> Self {
+        Self { mesh: Arc::clone(mesh), open: Arc::default(), last_id: 0 }
+    }
+
+    fn serve(&mut self, protocol: Protocol, stream: TcpStream, peer: SocketAddr) {
+        self.last_id = self.last_id.wrapping_add(1).max(1);
+        let (id, limit) = (self.last_id, self.mesh.config.load().limits.admin_sessions_max);
+        let counted = Counted(Arc::clone(&self.open));
+        if self.open.fetch_add(1, Ordering::Relaxed) >= limit {
+            // Dropping the stream closes it: an operator's client says "lost connection", and the log says why.
+            tracing::warn!(%peer, limit, "an admin session above limits.admin_sessions_max was refused");
+            return drop(counted);
+        }
+        let source = Arc::clone(&self.mesh) as Arc<dyn AdminSource>;
+        in_background("admin", stream, move |stream| async move {
+            let _counted = counted;
+            match protocol {
+                Protocol::MySql => admin::mysql::serve(stream, peer, id, source).await,
+                Protocol::Postgres => admin::postgres::serve(stream, peer, id, source).await,
+            }
+        });
+    }
+}
+
+/// Counts a session until it ends, however it ends.
+struct Counted(Arc<AtomicUsize>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Serves a connection on the accepting runtime.
+fn in_background<Fut>(what: &'static str, stream: TcpStream, serve: impl FnOnce(tokio::net::TcpStream) -> Fut)
+where
+    Fut: Future<Output = io::Result<()>> + Send + 'static,
+{
+    match tokio::net::TcpStream::from_std(stream) {
+        Ok(stream) => {
+            let served = serve(stream);
+            tokio::spawn(async move {
+                if let Err(error) = served.await {
+                    tracing::debug!(what, %error, "a connection ended");
+                }
+            });
+        }
+        Err(error) => tracing::warn!(what, %error, "a client's socket could not be registered"),
     }
 }
 
