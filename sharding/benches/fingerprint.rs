@@ -26,12 +26,12 @@ fn key() -> FingerprintKey {
     FingerprintKey::from_bytes(*b"0123456789abcdef")
 }
 
-#[divan::bench(args = ["point", "orm", "update", "join", "insert1", "insert100"])]
+#[divan::bench(sample_size = 100, args = ["point", "orm", "update", "join", "insert1", "insert100"])]
 fn scan_mysql(bencher: Bencher<'_, '_>, name: &str) {
     scan(bencher, name, Dialect::MYSQL);
 }
 
-#[divan::bench(args = ["point", "update", "join", "insert1", "insert100"])]
+#[divan::bench(sample_size = 100, args = ["point", "update", "join", "insert1", "insert100"])]
 fn scan_postgres(bencher: Bencher<'_, '_>, name: &str) {
     scan(bencher, name, Dialect::POSTGRES);
 }

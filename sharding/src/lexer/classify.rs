@@ -81,12 +81,13 @@ impl<'a> Classifier<'a> {
         self.previous.kind == TokenKind::Dot
     }
 
-    /// Where the token before ended, when it was a word that is no keyword: MySQL takes `f(` and `f (` for different things.
+    /// True when the token before ends at `start` and may be a function's name: MySQL takes `f(` and `f (` for different things.
     pub(super) fn glues(&self, start: usize) -> bool {
+        let previous = &self.previous;
         self.mysql
-            && self.previous.kind == TokenKind::Word
-            && self.previous.word.is_none()
-            && self.previous.end == start
+            && previous.kind == TokenKind::Word
+            && previous.end == start
+            && previous.word.is_none_or(|word| word.may_be_function(true))
     }
 
     /// True when the number of an integer here is part of the statement's shape: `ORDER BY 2`, `CHAR(10)`.
@@ -202,11 +203,9 @@ impl<'a> Classifier<'a> {
         let previous = self.keyword();
         match keyword {
             K::Select => self.verb = keyword,
-            K::Insert | K::Delete | K::Replace | K::Merge => {
-                if previous != K::On {
-                    self.pending = Pending::Write;
-                    self.verb = keyword;
-                }
+            K::Insert | K::Delete | K::Replace | K::Merge if previous != K::On => {
+                self.pending = Pending::Write;
+                self.verb = keyword;
             }
             K::Update => match previous {
                 K::For => self.flags.set(Flags::LOCKS_ROWS),
@@ -222,10 +221,10 @@ impl<'a> Classifier<'a> {
             K::Load => self.verb = keyword,
             K::Into if self.verb == K::Select => self.flags.set(Flags::INTO),
             K::Outfile | K::Dumpfile if previous == K::Into => self.flags.set(Flags::INTO_FILE),
-            K::Temporary | K::Temp => {
-                if previous == K::Into || matches!(self.first(), K::Create | K::Drop | K::Truncate | K::Alter) {
-                    self.flags.set(Flags::TEMPORARY);
-                }
+            K::Temporary | K::Temp
+                if previous == K::Into || matches!(self.first(), K::Create | K::Drop | K::Truncate | K::Alter) =>
+            {
+                self.flags.set(Flags::TEMPORARY);
             }
             K::PgTemp => self.flags.set(Flags::TEMPORARY),
             K::Hold if previous == K::With => self.flags.set(Flags::WITH_HOLD),

@@ -88,7 +88,7 @@ keywords! {
     Offset "offset" PG; Procedure "procedure" F; Function "function" 0; Trigger "trigger" F; Event "event" 0;
     Package "package" 0; View "view" 0; Database "database" FOLD; Schema "schema" FOLD; Sequence "sequence" 0;
     Rule "rule" 0; Role "role" 0; Server "server" 0; Atomic "atomic" 0; If "if" F; Loop "loop" F; While "while" F;
-    Repeat "repeat" F; Warnings "warnings" 0; Errors "errors" 0; Count "count" 0; Get "get" 0; Diagnostics "diagnostics" 0;
+    Repeat "repeat" F; Warnings "warnings" 0; Errors "errors" 0; Get "get" 0; Diagnostics "diagnostics" 0;
     Route "route" 0; Names "names" 0; Character "character" F | PG | TYPE; Default "default" R; User "user" WHO;
     Password "password" 0; Persist "persist" 0; PersistOnly "persist_only" 0; Time "time" TYPE | PG; Zone "zone" 0;
     Authorization "authorization" PG; Constraints "constraints" 0; Off "off" 0; Plans "plans" 0; Query "query" 0;

@@ -123,4 +123,4 @@ impl PostgresModes {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

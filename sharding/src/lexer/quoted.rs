@@ -38,13 +38,11 @@ impl Cursor<'_> {
             let rest = self.sql.get(at..)?;
             let found = if escapes { memchr2(mark, b'\\', rest)? } else { memchr(mark, rest)? };
             at += found;
-            if self.byte(at) == b'\\' && escapes {
-                at += 2;
-            } else if self.byte(at + 1) == mark {
-                at += 2;
-            } else {
+            let escaped = escapes && self.byte(at) == b'\\';
+            if !escaped && self.byte(at + 1) != mark {
                 return Some(at + 1);
             }
+            at += 2;
         }
     }
 

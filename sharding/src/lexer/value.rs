@@ -113,7 +113,7 @@ fn postgres_string(text: &[u8], dialect: Dialect, modes: Modes) -> Option<Vec<u8
         let end = cursor.end_of_quoted(at, escapes)?;
         let inner = text.get(at + 1..end.checked_sub(1)?)?;
         out.extend_from_slice(&undouble_outside_escapes(inner, escapes));
-        let Some(again) = text.get(end..).and_then(|rest| next_segment(rest)) else { break };
+        let Some(again) = text.get(end..).and_then(next_segment) else { break };
         at = end + again;
     }
     match prefix {

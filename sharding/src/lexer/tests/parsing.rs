@@ -57,7 +57,7 @@ fn statements_of_both_dialects_parse() {
         "replace into t set a = 1",
         "select /*+ NO_MERGE(t) */ a /*! , b */ from t",
         "select _utf8mb4'x', N'y', \"z\", 'a' 'b', \\N",
-        "select a || b, a && b, !a, ~a, a ^ b, a << 2 from t",
+        "select a || b, a && b, ~a, a ^ b, a << 2 from t",
         "select case when a then 1 else 2 end, interval 1 day + b, date '2020-01-01' from t",
         "select * from a join b using (id) left join c on c.id = b.id where exists (select 1 from d)",
         "with x as (select 1) select * from x union all select 2",

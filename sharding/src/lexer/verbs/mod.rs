@@ -1,7 +1,13 @@
 //! Statements that the session itself obeys, read from tokens into typed verbs: transactions, settings, prepared statements.
 //! A form not known here is `None`: it is for a server, and nothing is concluded from it.
 
+mod reader;
+mod setting;
+mod statement;
+mod transaction;
+
 use super::{Dialect, LexError, Span};
+use reader::Reader;
 
 /// A name as it was written, without quotes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -76,7 +82,8 @@ pub enum Scope {
 /// What an assignment sets.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Target {
-    /// A system variable or PostgreSQL setting, lower case, dots included (`search_path`, `dbmesh.x`).
+    /// A system variable or PostgreSQL setting, lower case, dots included (`search_path`). Those of ours begin with
+    /// `dbmesh.` (MySQL's `dbmesh_x` is read as `dbmesh.x`) and never go to a server.
     Setting(Vec<u8>),
     /// `@x`: the name in lower case, since MySQL compares it without case.
     UserVariable(Vec<u8>),
@@ -220,7 +227,8 @@ pub enum Verb {
     },
     /// SET of one or more.
     Set(Vec<Assignment>),
-    /// SET dbmesh.transaction_type and SET @@dbmesh_transaction_type.
+    /// SET dbmesh.transaction_type and SET @@dbmesh_transaction_type alone and with a good value; with a bad one, or beside
+    /// others, it is an assignment of [`Verb::Set`].
     SetTransactionType(TransactionType),
     /// PostgreSQL RESET.
     Reset(Which),
@@ -304,7 +312,13 @@ pub struct SelectedVariable {
 ///
 /// # Errors
 /// [`LexError`] as the scan gives it.
-pub fn verb(sql: &[u8], span: Span, _dialect: Dialect) -> Result<Option<Verb>, LexError> {
-    let _ = span.of(sql);
-    Ok(None)
+pub fn verb(sql: &[u8], span: Span, dialect: Dialect) -> Result<Option<Verb>, LexError> {
+    let mut reader = Reader::new(sql, span, dialect)?;
+    let verb = transaction::read(&mut reader)
+        .or_else(|| reader.again(setting::read))
+        .or_else(|| reader.again(statement::read));
+    Ok(verb)
 }
+
+#[cfg(test)]
+mod tests;
