@@ -55,7 +55,8 @@ pub trait PoolKey: Clone + Eq + Hash + Debug + Send + Sync + 'static {
 pub trait Backend: Send + Sized + 'static {
     /// Whether an idle connection still looks usable: no EOF, no error, no byte that nobody asked for.
     ///
-    /// Must not wait. `TcpStream::try_read` costs no system call while the reactor has not seen the socket readable.
+    /// Must not wait. `TcpStream::try_read` costs no system call while the reactor has not seen the socket readable. Asked
+    /// before [`Self::rehome`], since a reactor that a socket was just registered with has not seen anything yet.
     fn looks_alive(&mut self) -> bool;
 
     /// Registers the socket with the reactor of the calling thread (`into_std`, then `from_std`).

@@ -22,7 +22,8 @@ pub enum AcquireError {
         /// Which shard.
         shard: ShardId,
     },
-    /// This session and others wait for each other's backends, and this one began last. Its transaction must be rolled back.
+    /// This session and others wait for each other's backends, and this one began last. Its transaction must be rolled back
+    /// at once (`transaction::Transaction::give_way`), or the others go on waiting.
     #[error("deadlock: transactions wait for each other's backends; this one began last and must be rolled back")]
     Deadlock {
         /// Which shard the session waited for.

@@ -95,10 +95,15 @@ impl<C: Connector> Lease<C> {
         }
     }
 
-    /// Makes it `worker`'s, and checks it: a backend that was idle may be dead. Then only its place is left.
+    /// Checks it, and makes it `worker`'s: a backend that was idle may be dead. Then only its place is left.
     pub(super) fn settle(self, worker: WorkerId) -> Result<Self, Ticket<C>> {
         let Self { mut backend, mut ticket } = self;
         ticket.reason = Some(CloseReason::Dead);
+        // Before it moves: the reactor that knows the socket has seen its end, another one has to look first.
+        if !backend.looks_alive() {
+            drop(backend);
+            return Err(ticket);
+        }
         if ticket.home != worker || worker == WorkerId::NONE {
             backend = match backend.rehome() {
                 Ok(backend) => backend,
@@ -111,10 +116,6 @@ impl<C: Connector> Lease<C> {
             if let Some(place) = ticket.place {
                 ticket.pool.shard.set_worker(place, worker);
             }
-        }
-        if !backend.looks_alive() {
-            drop(backend);
-            return Err(ticket);
         }
         ticket.reason = Some(CloseReason::NotClean);
         Ok(Self { backend, ticket })

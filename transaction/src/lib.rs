@@ -35,6 +35,7 @@
 //! ```
 //!
 //! Besides: [`Transaction::branch_gone`] when a backend broke, BEGIN failed, or the server says that no transaction is open;
+//! [`Transaction::give_way`] when the pool refused the session as the youngest of a deadlock;
 //! [`Transaction::open_pipeline`] and [`Transaction::close_pipeline`] around several statements of one PostgreSQL Query or
 //! pipeline; [`Transaction::admits`] before a statement that needs no shard; [`Transaction::abandon`] when the session ends.
 //! [`Transaction::status`] is the byte of ReadyForQuery and the flag of MySQL's OK.

@@ -69,6 +69,9 @@ pub enum Broken {
     /// The connection to a shard broke, and what was done there is gone.
     #[error("the connection to a shard was lost")]
     ConnectionLost,
+    /// It had to let go of its backends, for which others waited that it waited for.
+    #[error("the transaction was the youngest of a deadlock")]
+    Deadlock,
     /// A savepoint was set, released or rolled back on some of its shards only.
     #[error("a savepoint differs between the shards")]
     SavepointDiffers,

@@ -365,6 +365,26 @@ impl Transaction {
         Aftermath { rollbacks, refusal }
     }
 
+    /// The session waits for others that wait for it (the pool refused it as the youngest), so its transaction must let go of
+    /// all it holds, at once: an error alone would leave the others waiting. Under MySQL it is over, as after error 1213;
+    /// under PostgreSQL it has failed, and ROLLBACK TO cannot heal it.
+    pub fn give_way(&mut self) -> Aftermath {
+        let open = match &mut self.state {
+            State::Open(open) => open,
+            State::Failed(failed) => &mut failed.open,
+            State::Idle | State::Marking(_) | State::Ending(_) => {
+                return Aftermath { rollbacks: Vec::new(), refusal: None };
+            }
+        };
+        let rollbacks = open.everywhere(&Command::Rollback);
+        open.branches.clear();
+        match self.dialect {
+            Dialect::MySql => self.state = State::Idle,
+            Dialect::Postgres => self.break_open(Broken::Deadlock, false),
+        }
+        Aftermath { rollbacks, refusal: None }
+    }
+
     /// The session ends, or is reset (COM_RESET_CONNECTION, COM_CHANGE_USER, DISCARD ALL outside a transaction):
     /// what to roll back. Nothing is awaited; a backend on which it fails is closed.
     pub fn abandon(&mut self) -> Vec<Send> {

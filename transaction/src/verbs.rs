@@ -223,10 +223,11 @@ impl Transaction {
         }
     }
 
-    /// Whether the savepoint may exist. With one branch MySQL is asked: a stored procedure can have set it.
+    /// Whether the savepoint may exist. With one branch the server is asked: a procedure, or a text of several statements,
+    /// can have set it.
     fn knows(&self, name: &str) -> bool {
         let (State::Open(open) | State::Failed(Failed { open, .. })) = &self.state else { return false };
-        open.replays.contains(name, self.dialect) || (self.dialect == Dialect::MySql && open.branches.len() == 1)
+        open.replays.contains(name, self.dialect) || open.branches.len() == 1
     }
 
     /// Sends a verb to all branches; without branches it is done.

@@ -20,6 +20,23 @@ async fn dead_idle_backends_are_closed_and_the_next_is_taken() {
 }
 
 #[tokio::test]
+async fn a_dead_backend_of_another_worker_is_found_before_it_moves() {
+    let (pools, _servers) = pools(4);
+    let lease = pools.acquire(&Key(0, 0), &asker(1), soon()).await.unwrap();
+    lease.moves_fail.store(true, Ordering::SeqCst);
+    lease.alive.store(false, Ordering::SeqCst);
+    lease.give_back();
+    let other = Asker { worker: WorkerId(1), ..asker(2) };
+    let lease = pools.acquire(&Key(0, 0), &other, soon()).await.unwrap();
+    assert_eq!((lease.number, lease.moves), (1, 0));
+    // One that cannot move is closed like a dead one.
+    lease.moves_fail.store(true, Ordering::SeqCst);
+    lease.give_back();
+    assert_eq!(pools.acquire(&Key(0, 0), &asker(3), soon()).await.unwrap().number, 2);
+    assert_eq!(only(&pools).keys[0].closed[CloseReason::Dead as usize], 2);
+}
+
+#[tokio::test]
 async fn a_dead_backend_that_is_handed_over_is_opened_anew_in_its_place() {
     let (pools, _servers) = pools(1);
     let lease = pools.acquire(&Key(0, 0), &asker(1), soon()).await.unwrap();

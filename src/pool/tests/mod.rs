@@ -67,6 +67,7 @@ pub(super) struct FakeBackend {
     pub number: usize,
     pub alive: Arc<AtomicBool>,
     pub moves: usize,
+    pub moves_fail: AtomicBool,
     /// Nobody else may use it at the same time.
     pub in_use: Arc<AtomicBool>,
     server: Arc<Server>,
@@ -84,6 +85,10 @@ impl Backend for FakeBackend {
     }
 
     fn rehome(mut self) -> io::Result<Self> {
+        if self.moves_fail.load(Ordering::SeqCst) {
+            assert!(self.looks_alive(), "a dead backend was moved");
+            return Err(io::ErrorKind::Other.into());
+        }
         self.moves += 1;
         Ok(self)
     }
@@ -106,7 +111,7 @@ impl Connector for Fake {
                 let open = server.open.fetch_add(1, Ordering::SeqCst) + 1;
                 server.open_most.fetch_max(open, Ordering::SeqCst);
                 let (alive, in_use) = (Arc::new(AtomicBool::new(true)), Arc::default());
-                Ok(FakeBackend { number, alive, moves: 0, in_use, server })
+                Ok(FakeBackend { number, alive, moves: 0, moves_fail: AtomicBool::new(false), in_use, server })
             }
             Mood::Refuses => Err(ConnectError::Unreachable("refused".into())),
             Mood::Hangs => std::future::pending().await,

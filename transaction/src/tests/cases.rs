@@ -330,7 +330,7 @@ fn mysql_implicit_commits_are_refused_once_another_shard_is_part() {
 }
 
 #[test]
-fn mysql_asks_the_server_about_a_savepoint_that_a_procedure_may_have_set() {
+fn a_server_that_is_alone_is_asked_about_a_savepoint_that_we_do_not_know() {
     let mut session = open(Dialect::MySql, TransactionType::Local);
     assert_eq!(session.verb(rollback_to("p")), Reply::Refuse(Refusal::NoSuchSavepoint("p".into())));
     session.write(0, 1);

@@ -212,3 +212,25 @@ fn a_session_that_ends_rolls_everything_back() {
     assert!(session.transaction.autocommit());
     assert_eq!(session.committed(), "[] []");
 }
+
+#[test]
+fn the_youngest_of_a_deadlock_lets_go_of_everything_at_once() {
+    for dialect in [Dialect::MySql, Dialect::Postgres] {
+        let mut session = started(dialect, &[0, 1], &[], 3);
+        session.verb(savepoint("a"));
+        assert!(session.transaction.touch(&[2], Access::Read).is_ok());
+        assert_eq!(session.transaction.branch_gone(2, Gone::NeverBegan).rollbacks, []);
+        let aftermath = session.transaction.give_way();
+        session.send(&aftermath.rollbacks);
+        session.check();
+        match dialect {
+            Dialect::MySql => assert_eq!(session.transaction.status(), Status::Idle),
+            Dialect::Postgres => {
+                assert_eq!(session.transaction.status(), Status::Failed);
+                assert_eq!(session.verb(rollback_to("a")), Reply::Refuse(Refusal::Aborted));
+                assert!(matches!(session.verb(Verb::commit()), Reply::Done { tag: Tag::Rollback, .. }));
+            }
+        }
+        assert_eq!(session.committed(), "[] [] []");
+    }
+}
