@@ -3,9 +3,11 @@
 
 pub mod admin;
 pub mod catalog;
+pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod error_code;
+pub mod explain;
 pub mod http;
 pub mod interrupt;
 pub mod listen;

@@ -8,5 +8,5 @@ fn main() -> ExitCode {
     if let Some(code) = dbmesh::demo::keeper::run_if_asked(&arguments) {
         return code;
     }
-    ExitCode::SUCCESS
+    dbmesh::cli::run(arguments)
 }
