@@ -7,4 +7,5 @@
 #[allow(dead_code)]
 mod bed;
 mod catalog;
+mod clients;
 mod private_servers;

@@ -25,6 +25,8 @@ pub struct Database {
     pub shards: Vec<Server>,
     /// Its declared tables.
     pub tables: Vec<Table>,
+    /// Transactions that write on several shards commit one after the other instead of atomically.
+    pub local: bool,
 }
 
 impl Database {
@@ -40,7 +42,7 @@ impl Database {
     /// A new database on these servers, all of one kind.
     pub async fn on(shards: Vec<Server>) -> Self {
         let kind = shards.first().expect("at least one server").kind;
-        let database = Self { name: format!("t{}", bed().number()), kind, shards, tables: Vec::new() };
+        let database = Self { name: format!("t{}", bed().number()), kind, shards, tables: Vec::new(), local: false };
         for server in &database.shards {
             match kind {
                 ServerKind::MariaDb => {
@@ -57,6 +59,12 @@ impl Database {
     /// Declares a table; it is created by [`Database::everywhere`] or by the test itself.
     pub fn table(mut self, table: Table) -> Self {
         self.tables.push(table);
+        self
+    }
+
+    /// Lets its transactions that write on several shards commit one after the other.
+    pub fn local(mut self) -> Self {
+        self.local = true;
         self
     }
 

@@ -51,6 +51,9 @@ impl MeshConfig {
         self.add(format_args!(
             "\n[[database]]\nname = \"{name}\"\nprotocol = \"{protocol}\"\ndefault_shard = \"{first}\"\n"
         ));
+        if database.local {
+            self.add(format_args!("transaction_type = \"local\"\n"));
+        }
         for server in &database.shards {
             let shard = &server.name;
             self.add(format_args!(
@@ -204,6 +207,11 @@ impl RunningMesh {
         String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
     }
 
+    /// Shows the end of its log when the test fails while this is held; for a dbmesh that tests share.
+    pub fn show_log_on_failure(&self) -> ShowLog<'_> {
+        ShowLog(self)
+    }
+
     /// Sends it a signal; one that ends it returns when it is gone.
     pub fn signal(&self, signal: StopSignal) {
         bed().servers().keeper().signal(&self.name, signal).unwrap_or_else(|error| panic!("{error}"));
@@ -254,6 +262,20 @@ impl Drop for RunningMesh {
         if !self.ended.load(Ordering::Relaxed) {
             // It may have ended by itself, which is the test's affair.
             let _ = bed().servers().keeper().signal(&self.name, StopSignal::Kill);
+        }
+    }
+}
+
+/// See [`RunningMesh::show_log_on_failure`].
+pub struct ShowLog<'a>(&'a RunningMesh);
+
+impl Drop for ShowLog<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = self.0.log();
+            let lines: Vec<&str> = log.lines().collect();
+            let end = lines[lines.len().saturating_sub(40)..].join("\n");
+            eprintln!("--- end of the log of dbmesh {}\n{end}\n---", self.0.name);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Runs a client program to its end: output collected, a deadline, a failure that shows all it said.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 pub struct Tool {
     command: Command,
     shown: String,
+    input: String,
     most: Duration,
 }
 
@@ -35,7 +36,12 @@ impl Tool {
     /// A program of PATH; one minute to run.
     pub fn new(program: impl Into<PathBuf>) -> Self {
         let program = program.into();
-        Self { command: Command::new(&program), shown: program.display().to_string(), most: Duration::from_secs(60) }
+        Self {
+            command: Command::new(&program),
+            shown: program.display().to_string(),
+            input: String::new(),
+            most: Duration::from_secs(60),
+        }
     }
 
     /// Adds arguments.
@@ -54,6 +60,12 @@ impl Tool {
         self
     }
 
+    /// What it reads from its standard input.
+    pub fn input(mut self, text: &str) -> Self {
+        text.clone_into(&mut self.input);
+        self
+    }
+
     /// Longest time it may run.
     pub fn within(mut self, most: Duration) -> Self {
         self.most = most;
@@ -65,11 +77,17 @@ impl Tool {
     pub fn run(mut self) -> Said {
         let mut child = self
             .command
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| panic!("{}: {error}", self.shown));
+        let mut pipe = child.stdin.take().expect("a pipe");
+        let input = self.input;
+        thread::spawn(move || {
+            // A program that ends before it has read all is judged by its exit.
+            let _ = pipe.write_all(input.as_bytes());
+        });
         let collect = |pipe: Option<Box<dyn Read + Send>>| {
             thread::spawn(move || {
                 let mut bytes = Vec::new();
