@@ -27,8 +27,21 @@ pub enum Operand {
     NegatedLiteral(usize),
     /// A bound parameter.
     Parameter(usize),
+    /// Another operand behind a PostgreSQL cast.
+    Cast(Box<Operand>, CastTo),
     /// Part of the plan: what the fingerprint does not replace (TRUE, NULL ...).
     Constant(Value),
+}
+
+/// Casts that leave the value what it is, where they succeed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CastTo {
+    /// To smallint, integer or bigint.
+    Integer,
+    /// To text, or varchar without a length.
+    Text,
+    /// To uuid.
+    Uuid,
 }
 
 /// A key: how to place it.
@@ -68,8 +81,8 @@ pub enum RouteRule {
     Fixed(ShardIndex),
     /// To any shard: it reads only what every shard has.
     Anywhere,
-    /// To every shard.
-    Everywhere,
+    /// To every shard; the rule only checks the rows of an INSERT.
+    Everywhere(Option<Box<RowsRule>>),
     /// To the shards that hold what each of these tables contributes, and this shard if given.
     Keys {
         /// One for each use of a sharded table.
@@ -86,18 +99,32 @@ pub enum RouteRule {
 pub struct RowsRule {
     /// How to place a row.
     pub key: Key,
-    /// The key's values in the first row, one for each key column.
-    pub first: Vec<Operand>,
-    /// Values of the first row that must not ask the server for the next number of a counter.
+    /// The rows as planned; where they are alike, the first stands for all.
+    pub rows: Vec<RowRule>,
+    /// Set where the rows are alike: a text with more or fewer of them has the same plan.
+    pub alike: Option<Alike>,
+    /// Literals of the planned text, outside the rows if they are alike.
+    pub literals: usize,
+    /// Parameters of the planned text, outside the rows if they are alike.
+    pub parameters: usize,
+}
+
+/// One row of an INSERT.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RowRule {
+    /// The key's values, one for each key column.
+    pub key: Vec<Operand>,
+    /// Values that must not ask the server for the next number of a counter.
     pub explicit: Vec<Operand>,
+}
+
+/// How far the values of one row are from those of the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Alike {
     /// Literals per row.
     pub literals: usize,
     /// Parameters per row.
     pub parameters: usize,
-    /// Literals outside the rows.
-    pub literals_outside: usize,
-    /// Parameters outside the rows.
-    pub parameters_outside: usize,
 }
 
 /// A set of shards.
@@ -187,6 +214,13 @@ impl Operand {
                 _ => Value::Unknown,
             },
             Self::Parameter(index) => values.parameter(*index),
+            Self::Cast(operand, to) => match (operand.value(values), to) {
+                (Value::Null, _) => Value::Null,
+                (value @ Value::Int(_), CastTo::Integer)
+                | (value @ Value::Text(_), CastTo::Text | CastTo::Uuid | CastTo::Integer)
+                | (value @ Value::Uuid(_), CastTo::Uuid) => value,
+                _ => Value::Unknown,
+            },
             Self::Constant(value) => value.clone(),
         }
     }
@@ -289,44 +323,60 @@ impl RowsRule {
         let count = self.row_count(values).ok_or(RowsError::Uneven)?;
         let mut shards = Vec::with_capacity(count);
         for row in 0..count {
-            for operand in &self.explicit {
-                match self.moved(operand, row).value(values) {
-                    Value::Null | Value::Int(0) | Value::Unknown => return Err(RowsError::CounterLeftOut),
-                    Value::Int(_) => {}
-                    Value::Text(text) if !text.is_empty() && text.iter().all(|b| (b'1'..=b'9').contains(b)) => {}
-                    _ => return Err(RowsError::CounterLeftOut),
-                }
+            let (rule, far) = match self.alike {
+                Some(alike) => (self.rows.first(), (row * alike.literals, row * alike.parameters)),
+                None => (self.rows.get(row), (0, 0)),
+            };
+            let rule = rule.ok_or(RowsError::Uneven)?;
+            let value = |operand: &Operand| operand.moved(far.0, far.1).value(values);
+            if !rule.explicit.iter().all(|operand| is_explicit(&value(operand))) {
+                return Err(RowsError::CounterLeftOut);
             }
-            let row_values: Vec<Value> =
-                self.first.iter().map(|operand| self.moved(operand, row).value(values)).collect();
-            shards.push(self.key.shard_of_row(&row_values, slots).ok_or(RowsError::KeyUncertain)?);
+            let key: Vec<Value> = rule.key.iter().map(value).collect();
+            shards.push(self.key.shard_of_row(&key, slots).ok_or(RowsError::KeyUncertain)?);
         }
         Ok(shards)
     }
 
     fn row_count(&self, values: &dyn Values) -> Option<usize> {
-        let per_row = |all: usize, outside: usize, each: usize| {
-            let inside = all.checked_sub(outside)?;
-            match each {
-                0 => (inside == 0).then_some(None),
-                each => (inside.is_multiple_of(each)).then_some(Some(inside / each)),
-            }
+        let literals = values.literal_count().checked_sub(self.literals)?;
+        let parameters = values.parameter_count().checked_sub(self.parameters)?;
+        let Some(alike) = self.alike else {
+            return (literals == 0 && parameters == 0).then_some(self.rows.len());
         };
-        let by_literals = per_row(values.literal_count(), self.literals_outside, self.literals)?;
-        let by_parameters = per_row(values.parameter_count(), self.parameters_outside, self.parameters)?;
-        match (by_literals, by_parameters) {
+        let rows = |inside: usize, each: usize| match each {
+            0 => (inside == 0).then_some(None),
+            each => inside.is_multiple_of(each).then_some(Some(inside / each)),
+        };
+        match (rows(literals, alike.literals)?, rows(parameters, alike.parameters)?) {
             (Some(a), Some(b)) if a != b => None,
             (Some(rows), _) | (None, Some(rows)) => (rows > 0).then_some(rows),
-            (None, None) => Some(1),
+            (None, None) => (self.rows.len() == 1).then_some(1),
         }
     }
+}
 
-    fn moved(&self, operand: &Operand, row: usize) -> Operand {
-        match operand {
-            Operand::Literal(n) => Operand::Literal(n + row * self.literals),
-            Operand::NegatedLiteral(n) => Operand::NegatedLiteral(n + row * self.literals),
-            Operand::Parameter(n) => Operand::Parameter(n + row * self.parameters),
-            Operand::Constant(value) => Operand::Constant(value.clone()),
+/// True if MySQL stores this in a counter as it is: NULL and 0 mean "the next number".
+fn is_explicit(value: &Value) -> bool {
+    match value {
+        Value::Int(n) => *n != 0,
+        Value::Text(text) => {
+            text.first().is_some_and(|b| (b'1'..=b'9').contains(b)) && text.iter().all(u8::is_ascii_digit)
+        }
+        _ => false,
+    }
+}
+
+impl Operand {
+    /// The same operand so many literals and parameters further on.
+    #[must_use]
+    pub fn moved(&self, literals: usize, parameters: usize) -> Self {
+        match self {
+            Self::Literal(n) => Self::Literal(n + literals),
+            Self::NegatedLiteral(n) => Self::NegatedLiteral(n + literals),
+            Self::Parameter(n) => Self::Parameter(n + parameters),
+            Self::Cast(operand, to) => Self::Cast(Box::new(operand.moved(literals, parameters)), *to),
+            Self::Constant(value) => Self::Constant(value.clone()),
         }
     }
 }

@@ -51,10 +51,15 @@ impl Plan {
             RouteRule::Local => Ok(Bound::Local),
             RouteRule::Fixed(shard) => single(*shard),
             RouteRule::Anywhere => Ok(Bound::Single { shard: schema.default_shard, anywhere: true }),
-            RouteRule::Everywhere => match ShardSet::all(count).single() {
-                Some(shard) => single(shard),
-                None => self.on_several(ShardSet::all(count)),
-            },
+            RouteRule::Everywhere(check) => {
+                if let Some(rule) = check {
+                    rule.rows(values, &schema.slots).map_err(rows_refusal)?;
+                }
+                match ShardSet::all(count).single() {
+                    Some(shard) => single(shard),
+                    None => self.on_several(ShardSet::all(count)),
+                }
+            }
             RouteRule::Keys { uses, .. } if uses.is_empty() => match &self.several {
                 Several::Refuse(refusal) => Err(refusal.clone()),
                 Several::Merge(_) | Several::Spread(_) => single(schema.default_shard),

@@ -3,22 +3,42 @@
 //! Out: I/O, values (they come with [`Plan::bind`]), and guesses: what is not understood is refused.
 
 mod bind;
+mod clauses;
 mod edit;
 mod effects;
+mod explain;
+mod fact;
+mod functions;
+mod insert;
+mod kinds;
+mod names;
+mod passage;
 mod refusal;
 mod scatter;
+mod select;
+mod source;
 mod spread;
+mod values;
+mod walk;
+mod window;
+mod write;
 
 pub use bind::{Bound, Part};
 pub use edit::{Anchor, Fragment, TokenEdit};
 pub use effects::Effects;
 pub use refusal::Refusal;
 pub use scatter::{CellSource, ColumnRef, Count, Merge, ParameterMap, Rewritten, WindowRule};
-pub use spread::{Spread, SpreadAnswer};
+pub use spread::{RowList, Spread, SpreadAnswer};
+pub use values::{TextValues, literal};
 
-use crate::lexer::Tokens;
+use crate::lexer::{Limits, ParseError, Tokens};
+use sqlparser::ast::{Query, Statement};
+
 pub use crate::route::{RouteRule, Values};
 use crate::schema::{Schema, ShardIndex};
+use passage::passage;
+use source::Source;
+use walk::Walk;
 
 /// What a session adds to the schema when a statement is planned.
 #[derive(Clone, Copy, Debug, Default)]
@@ -75,11 +95,90 @@ impl Plan {
     }
 }
 
-/// Plans one statement.
+/// Plans one statement: `tokens` are those of exactly one.
 ///
 /// Never fails: what cannot run is a plan that refuses.
 #[must_use]
 pub fn plan(tokens: &Tokens, schema: &Schema, context: &PlanContext<'_>) -> Plan {
-    let _ = (tokens, schema, context);
-    Plan::refused(Refusal::unsupported("any statement yet"))
+    plan_with(tokens, schema, context, &Limits::default())
+}
+
+/// As [`plan`], with other limits for the parser.
+#[must_use]
+pub fn plan_with(tokens: &Tokens, schema: &Schema, context: &PlanContext<'_>, limits: &Limits) -> Plan {
+    let source = Source::new(tokens, schema, context);
+    let renamed = schema.shards.iter().any(|shard| shard.database != schema.database);
+    if schema.shards.len() <= 1 && !renamed {
+        return passage::only_shard(&source);
+    }
+    if source.conditional {
+        return passage(&source, true);
+    }
+    let statements = match tokens.parse(limits) {
+        Ok(statements) => statements,
+        Err(ParseError::Syntax(_) | ParseError::NotUtf8(_)) => return passage(&source, true),
+        Err(error @ (ParseError::TooDeep { .. } | ParseError::TooNested { .. })) => {
+            return Plan::refused(Refusal::TooComplex(error.to_string()));
+        }
+        Err(error @ ParseError::Lex(_)) => return Plan::refused(Refusal::Malformed(error.to_string())),
+    };
+    let [statement] = statements.as_slice() else {
+        return match statements.is_empty() {
+            true => passage(&source, true),
+            false => Plan::refused(Refusal::Malformed("more than one statement".to_owned())),
+        };
+    };
+    let mut walk = Walk::new(&source);
+    let planned = match of_rows(&mut walk, statement) {
+        Some(planned) => planned.unwrap_or_else(Plan::refused),
+        None => return passage(&source, false),
+    };
+    let edits = if renamed { database_edits(&walk) } else { Vec::new() };
+    Plan { edits, ..planned }
+}
+
+/// Plans a statement about rows; `None` for all others.
+fn of_rows(walk: &mut Walk<'_>, statement: &Statement) -> Option<Result<Plan, Refusal>> {
+    match statement {
+        Statement::Query(query) => Some(of_query(walk, query)),
+        Statement::Insert(insert) => Some(insert::insert(walk, insert)),
+        Statement::Update(update) => Some(write::update(walk, update)),
+        Statement::Delete(delete) => Some(write::delete(walk, delete)),
+        Statement::Explain { statement, .. } => {
+            let planned = of_rows(walk, statement)?;
+            Some(planned.map(|plan| {
+                let several = Several::Refuse(Refusal::unsupported("EXPLAIN over several shards"));
+                Plan { several, ..plan }
+            }))
+        }
+        _ => None,
+    }
+}
+
+fn of_query(walk: &mut Walk<'_>, query: &Query) -> Result<Plan, Refusal> {
+    let mut shape = walk.query(query, &[]);
+    let route = walk.route();
+    if let Some(refusal) = walk.settle() {
+        return Err(refusal);
+    }
+    let effects = Effects { writes: walk.notes.writes, locks: walk.notes.locks, ..Effects::default() };
+    let several = match walk.touches_sharded() {
+        true => select::merge(walk, query, shape.as_mut()),
+        false => Err("this statement".to_owned()),
+    };
+    let several = match several {
+        Ok(merge) => Several::Merge(Box::new(merge)),
+        Err(reason) => Several::Refuse(Refusal::unsupported(format!("{reason} over several shards"))),
+    };
+    Ok(Plan { effects, route, several, edits: Vec::new() })
+}
+
+fn database_edits(walk: &Walk<'_>) -> Vec<TokenEdit> {
+    let mut tokens = walk.database_tokens.clone();
+    tokens.sort_unstable();
+    tokens.dedup();
+    tokens
+        .into_iter()
+        .map(|at| TokenEdit { anchor: Anchor::Instead(at, at + 1), fragments: vec![Fragment::Database] })
+        .collect()
 }

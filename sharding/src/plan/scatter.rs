@@ -17,6 +17,8 @@ pub struct Merge {
     pub spec: merge::Spec,
     /// Where each cell of a row is decoded from.
     pub cells: Vec<CellSource>,
+    /// What each cell is called when the plan is printed.
+    pub labels: Vec<String>,
     /// Columns appended after the visible ones and cut off before the client sees them.
     pub hidden: usize,
     /// LIMIT and OFFSET as written.

@@ -80,12 +80,15 @@ impl Spread {
 
     /// Which of the client's parameters (from 0) a part still has, in order. `None`: all of them.
     ///
-    /// On MySQL `?` are counted by place, so the parameters of the rows left out are not sent. On PostgreSQL a number
-    /// keeps its meaning, and those of rows left out would have no type: sessions must send the whole text with the
-    /// parameters renumbered by this list.
+    /// On MySQL `?` are counted by place, so the parameters of the rows left out are not sent. On PostgreSQL a number keeps
+    /// its meaning: all parameters are sent, with the types of the whole statement (a number that the text no longer
+    /// names must have one).
     #[must_use]
     pub fn parameters(&self, tokens: &Tokens, part: &Part) -> Option<Vec<usize>> {
         let (Some(list), Some(kept)) = (&self.rows, &part.rows) else { return None };
+        if !tokens.dialect().is_mysql() {
+            return None;
+        }
         let rows = list.rows(tokens);
         let dropped = |token: usize| {
             rows.iter()

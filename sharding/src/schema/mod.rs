@@ -47,6 +47,8 @@ pub struct Schema {
     /// Functions and procedures that users defined, lower case, without schema: they may read anything.
     pub routines: HashSet<String>,
     tables: HashMap<TableName, Arc<Table>>,
+    /// Tables by lower-case name, whatever their schema.
+    by_name: HashMap<String, Vec<TableName>>,
 }
 
 /// A table's name in canonical form.
@@ -231,6 +233,7 @@ impl Schema {
             names_fold: false,
             routines: HashSet::new(),
             tables: HashMap::new(),
+            by_name: HashMap::new(),
         }
     }
 
@@ -243,18 +246,30 @@ impl Schema {
                 table.name.name = table.name.name.to_lowercase();
             }
         }
+        let namesakes = self.by_name.entry(table.name.name.to_lowercase()).or_default();
+        if !namesakes.contains(&table.name) {
+            namesakes.push(table.name.clone());
+        }
         self.tables.insert(table.name.clone(), Arc::new(table));
     }
 
     /// Removes a table.
     pub fn remove(&mut self, name: &TableName) {
         self.tables.remove(name);
+        if let Some(namesakes) = self.by_name.get_mut(&name.name.to_lowercase()) {
+            namesakes.retain(|namesake| namesake != name);
+        }
     }
 
     /// The table of this canonical name.
     #[must_use]
     pub fn table(&self, name: &TableName) -> Option<&Arc<Table>> {
         self.tables.get(name)
+    }
+
+    /// Tables whose name is this one but for its case, in any schema.
+    pub fn namesakes(&self, name: &str) -> impl Iterator<Item = &Arc<Table>> {
+        self.by_name.get(&name.to_lowercase()).into_iter().flatten().filter_map(|name| self.tables.get(name))
     }
 
     /// Every table, in no order.
