@@ -8,4 +8,5 @@
 mod bed;
 mod catalog;
 mod clients;
+mod demo;
 mod private_servers;

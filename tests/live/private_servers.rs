@@ -10,7 +10,7 @@ use crate::bed::{self, ServerKind, bed, eventually, open_servers};
 const END_MAX: Duration = Duration::from_secs(20);
 
 /// The processes that belong to a folder: named in their command line, or working in it.
-fn processes_of(folder: &Path) -> Vec<u32> {
+pub fn processes_of(folder: &Path) -> Vec<u32> {
     let name = folder.file_name().and_then(|name| name.to_str()).expect("a name");
     let entries = std::fs::read_dir("/proc").expect("/proc can be read");
     entries

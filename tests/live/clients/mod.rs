@@ -73,7 +73,6 @@ async fn open_shops() -> Shops {
         }
     }
     let shops = Shops { mesh: config.start(), databases };
-    let _log = shops.mesh.show_log_on_failure();
     for (kind, spread, name) in &shops.databases {
         fill(&shops.mesh, *kind, *spread, name).await;
     }

@@ -5,6 +5,7 @@ use std::time::Instant;
 use futures_util::TryStreamExt as _;
 use mysql_async::TxOpts;
 use mysql_async::prelude::Queryable as _;
+use tokio_postgres::types::ToSql;
 
 use super::{Shops, Spread, shops, work_time};
 use crate::bed::{ServerKind, bed};
@@ -94,10 +95,11 @@ async fn use_tokio_postgres(shops: &'static Shops, spread: Spread) {
 
         // Pipelined: three statements are on the way before the first answer.
         let (next, after) = (customer % 1000 + 1, (customer + 1) % 1000 + 1);
+        let (values, following, last) = ([&customer as &(dyn ToSql + Sync)], [&next as _], [&after as _]);
         let (one, two, three) = tokio::try_join!(
-            client.query_one(&by_id, &[&customer]),
-            client.query_one(&by_id, &[&next]),
-            client.query_one(&by_id, &[&after]),
+            client.query_one(&by_id, &values),
+            client.query_one(&by_id, &following),
+            client.query_one(&by_id, &last),
         )
         .expect("three customers");
         let ids: Vec<i64> = [one, two, three].iter().map(|row| row.get(0)).collect();
