@@ -71,6 +71,21 @@ impl<'a> OkPacket<'a> {
     }
 }
 
+/// Where the two bytes of status flags lie in the payload of an OK (or, if `eof`, an EOF).
+#[must_use]
+pub fn status_position(payload: &[u8], eof: bool) -> Option<usize> {
+    if eof {
+        return (payload.len() >= 5).then_some(3);
+    }
+    let mut reader = Reader::new(payload);
+    reader.u8().ok()?;
+    reader.lenenc().ok()?;
+    reader.lenenc().ok()?;
+    let position = reader.position();
+    reader.u16().ok()?;
+    Some(position)
+}
+
 /// EOF packet. Source: "EOF_Packet"; only without DEPRECATE_EOF.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct EofPacket {
@@ -183,6 +198,16 @@ mod tests {
         let mut out = Vec::new();
         eof.encode(&mut out);
         assert_eq!(out, [0xfe, 1, 0, 2, 0]);
+    }
+
+    #[test]
+    fn status_flags_are_found_in_place() {
+        let mut wire = vec![0, 0xfc, 0, 1, 7, 2, 0, 0, 0];
+        assert_eq!(status_position(&wire, false), Some(5));
+        assert_eq!(status_position(&[0xfe, 0, 0, 2, 0], true), Some(3));
+        wire.truncate(6);
+        assert_eq!(status_position(&wire, false), None);
+        assert_eq!(status_position(&[0xfe, 0], true), None);
     }
 
     #[test]

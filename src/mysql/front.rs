@@ -1,0 +1,68 @@
+//! What all MySQL sessions share: the pools of backends, the version shown to clients, the order of transactions.
+//! Out: what one session does.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::time::Instant;
+
+use super::connect::{BackendKey, MySqlConnector, MySqlPools};
+use crate::config::{Config, Protocol};
+use crate::pool::{PoolSettings, Pools, ShardId};
+
+/// Shown while no server could be asked for its own.
+const VERSION_UNKNOWN: &str = "8.0.36";
+/// Tells people, and drivers that print it, what they talk to.
+const VERSION_SUFFIX: &str = "-dbmesh";
+/// How long the first client may wait for a server to tell its version.
+const VERSION_WAIT: Duration = Duration::from_secs(2);
+
+/// What all MySQL sessions share.
+pub struct Front {
+    /// Backends.
+    pub pools: Arc<MySqlPools>,
+    began: AtomicU64,
+}
+
+impl Front {
+    /// Pools for the MySQL shards of this configuration; nothing is connected yet.
+    #[must_use]
+    pub fn new(config: Arc<ArcSwap<Config>>, settings: PoolSettings, workers: usize) -> Self {
+        let pools = Pools::new(MySqlConnector::new(config), settings, workers);
+        Self { pools, began: AtomicU64::new(0) }
+    }
+
+    /// A number that is greater for each transaction that begins later.
+    pub fn next_transaction(&self) -> u64 {
+        self.began.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The version for the greeting: as configured, else that of the servers with a suffix.
+    pub async fn version(&self, config: &Config) -> Vec<u8> {
+        if let Some(version) = &config.versions.mysql {
+            return version.clone().into_bytes();
+        }
+        if self.pools.connector().version().is_none() {
+            self.ask_version(config).await;
+        }
+        let mut version = self.pools.connector().version().unwrap_or_else(|| VERSION_UNKNOWN.as_bytes().to_vec());
+        version.extend_from_slice(VERSION_SUFFIX.as_bytes());
+        version
+    }
+
+    async fn ask_version(&self, config: &Config) {
+        let Some((number, database)) =
+            config.databases.iter().enumerate().find(|(_, database)| database.protocol == Protocol::MySql)
+        else {
+            return;
+        };
+        let (Ok(number), Ok(shard)) = (u16::try_from(number), u16::try_from(database.default_shard)) else { return };
+        let key = BackendKey { shard: ShardId::new(number, shard), capabilities: 0, in_schema: true };
+        // The connector notes the version; the connection itself is not needed.
+        if let Err(error) = self.pools.reserved(&key, Instant::now() + VERSION_WAIT).await {
+            tracing::warn!(%error, "no server could be asked for its version");
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! The backends that a session holds: taking one, bringing it to the session's state, giving it back when proven clean.
+//! Out: what runs on them.
+
+use std::io;
+
+use protocol::mysql::command::code;
+use protocol::mysql::packet::put_packet;
+use protocol::mysql::reply::{ErrPacket, OkPacket};
+use protocol::mysql::response::{Answer, Event};
+use tokio::time::{Instant, timeout_at};
+use transaction::ShardIndex;
+
+use super::Session;
+use super::state::Learnt;
+use super::trouble::{self, Outcome, Trouble};
+use crate::error_code::MeshError;
+use crate::mysql::connect::{BackendKey, MySqlConnector};
+use crate::pool::{Asker, CloseReason, Lease, ShardId};
+use crate::sessions::Activity;
+
+/// Longest wait for the answer to a small statement of our own (SET, PING, ROLLBACK).
+pub(super) const OWN_STATEMENT: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// A backend that this session holds.
+pub(super) struct Held {
+    /// Its shard.
+    pub shard: ShardIndex,
+    /// The backend.
+    pub lease: Lease<MySqlConnector>,
+    /// Why it is kept beyond a transaction.
+    pub pins: Vec<&'static str>,
+    /// Status flags of its last answer; `None` while they are unknown.
+    pub status: Option<u16>,
+    /// The last ERR of a statement of ours on it.
+    pub last_error: Option<Vec<u8>>,
+    /// State that this session does not own may be left on it: never to be given back.
+    pub unclean: bool,
+    /// LAST_INSERT_ID() on it, as far as this session knows.
+    pub insert_id: Option<u64>,
+}
+
+impl Held {
+    pub(super) fn in_transaction(&self) -> bool {
+        self.status.is_some_and(|flags| flags & protocol::mysql::capability::status::IN_TRANSACTION != 0)
+    }
+}
+
+impl Session {
+    /// Name of a shard, for messages.
+    pub(super) fn shard_name(&self, shard: ShardIndex) -> String {
+        let config = self.mesh.config.load();
+        let database = config.databases.get(self.database());
+        database.and_then(|d| d.shards.get(usize::from(shard))).map_or_else(|| shard.to_string(), |s| s.name.clone())
+    }
+
+    /// The index in `held` of this shard's backend, taken from the pool if it is not held yet, in this session's state.
+    pub(super) async fn backend(&mut self, shard: ShardIndex) -> Outcome<usize> {
+        let index = match self.held.iter().position(|held| held.shard == shard) {
+            Some(index) => index,
+            None => self.acquire(shard).await?,
+        };
+        self.bring_to_state(index).await?;
+        Ok(index)
+    }
+
+    async fn acquire(&mut self, shard: ShardIndex) -> Outcome<usize> {
+        let database = u16::try_from(self.database()).unwrap_or(u16::MAX);
+        let key = BackendKey {
+            shard: ShardId::new(database, shard),
+            capabilities: super::login::meaningful(self.state.capabilities),
+            in_schema: self.state.schema.is_some(),
+        };
+        let holds: Vec<ShardId> = self.held.iter().map(|held| held.lease.shard()).collect();
+        if self.transaction.branches().is_empty() || self.began == 0 {
+            self.began = self.mesh.mysql.next_transaction().max(1);
+        }
+        let asker = Asker { session: u64::from(self.entry.id), worker: self.worker, began: self.began, holds: &holds };
+        let pools = std::sync::Arc::clone(&self.mesh.mysql.pools);
+        let wait = pools.acquire(&key, &asker, pools.wait_deadline());
+        self.entry.set_activity(Activity::WaitingForBackend);
+        let taken = self.entry.interrupt.guard(crate::interrupt::Reason::Query, wait).await;
+        self.entry.set_activity(Activity::Active);
+        let lease = match taken {
+            Ok(Ok(lease)) => lease,
+            Ok(Err(error)) => return Err(trouble::acquire(error, &self.shard_name(shard)).into()),
+            Err(reason) => return Err(self.interrupted(reason)),
+        };
+        // What the pool gives out is clean: nothing is open on it.
+        self.held.push(Held {
+            shard,
+            lease,
+            pins: Vec::new(),
+            status: Some(0),
+            last_error: None,
+            unclean: false,
+            insert_id: None,
+        });
+        Ok(self.held.len() - 1)
+    }
+
+    /// What an interrupt means to a statement that has not been sent yet.
+    pub(super) fn interrupted(&self, reason: crate::interrupt::Reason) -> Trouble {
+        if reason == crate::interrupt::Reason::Query {
+            self.entry.interrupt.clear_query();
+            return MeshError::QueryCancelled("Query execution was interrupted".to_owned()).into();
+        }
+        Trouble::Interrupted(reason)
+    }
+
+    /// Sends what differs between the backend's state and the session's.
+    async fn bring_to_state(&mut self, index: usize) -> Outcome<()> {
+        let physical = self.physical_schema(index);
+        let Some(held) = self.held.get_mut(index) else { return Ok(()) };
+        if held.lease.memory.schema != physical
+            && let Some(schema) = &physical
+        {
+            let mut payload = vec![code::INIT_DB];
+            payload.extend_from_slice(schema);
+            put_packet(&mut held.lease.output, 0, &payload);
+            self.own_answer(index, Answer::Simple).await?;
+            if let Some(held) = self.held.get_mut(index) {
+                held.lease.memory.schema = physical;
+            }
+        }
+        let settings = std::sync::Arc::clone(&self.state.settings);
+        let Some(held) = self.held.get_mut(index) else { return Ok(()) };
+        if let Some(sql) = held.lease.memory.difference(&settings) {
+            held.lease.put_query(&sql);
+            // Until the answer is there, nobody knows what the backend has.
+            held.unclean = true;
+            self.own_answer(index, Answer::Query).await?;
+            if let Some(held) = self.held.get_mut(index) {
+                held.unclean = false;
+            }
+        }
+        if let Some(held) = self.held.get_mut(index) {
+            held.lease.memory.settings = settings;
+        }
+        Ok(())
+    }
+
+    fn physical_schema(&self, index: usize) -> Option<std::sync::Arc<[u8]>> {
+        if self.state.system_schema || self.state.schema.is_none() {
+            return self.state.schema.clone();
+        }
+        let held = self.held.get(index)?;
+        let config = self.mesh.config.load();
+        let shard = config.databases.get(self.database())?.shards.get(usize::from(held.shard))?;
+        let current = held.lease.memory.schema.as_deref();
+        if current == Some(shard.database.as_bytes()) {
+            return held.lease.memory.schema.clone();
+        }
+        Some(std::sync::Arc::from(shard.database.as_bytes()))
+    }
+
+    /// Sends a backend's `output` and reads the answer to a statement of our own.
+    ///
+    /// # Errors
+    /// The server's ERR, or the loss of the backend (which is then dropped).
+    pub(super) async fn own_answer(&mut self, index: usize, answer: Answer) -> Outcome<()> {
+        match self.own_round(index, answer).await {
+            Ok(None) => Ok(()),
+            Ok(Some(error)) => Err(Trouble::Server(error)),
+            Err(error) => Err(self.lose(index, &error)),
+        }
+    }
+
+    /// As `own_answer`; the inner value is the payload of an ERR. The backend stays in `held` in any case.
+    pub(super) async fn own_round(&mut self, index: usize, answer: Answer) -> io::Result<Option<Vec<u8>>> {
+        let (mut error, mut last_ok) = (None, Vec::new());
+        self.own_packets(index, answer, |event, payload| match event {
+            Event::Err => error = Some(payload.to_vec()),
+            Event::Ok => last_ok = payload.to_vec(),
+            _ => {}
+        })
+        .await?;
+        let Some(held) = self.held.get_mut(index) else { return Err(io::ErrorKind::NotFound.into()) };
+        held.last_error.clone_from(&error);
+        if let (None, Ok(ok)) = (&error, OkPacket::decode(&last_ok, held.lease.capabilities)) {
+            self.state.learn_status(ok.status);
+        }
+        Ok(error)
+    }
+
+    /// Sends a backend's `output` and hands each packet of the answer to `on_packet`.
+    pub(super) async fn own_packets(
+        &mut self,
+        index: usize,
+        answer: Answer,
+        on_packet: impl FnMut(Event, &[u8]) + Send,
+    ) -> io::Result<()> {
+        let Some(held) = self.held.get_mut(index) else { return Err(io::ErrorKind::NotFound.into()) };
+        let backend = &mut *held.lease;
+        let work = async {
+            backend.flush().await?;
+            backend.read_answer(answer, on_packet).await
+        };
+        let deadline = Instant::now() + OWN_STATEMENT;
+        let scanner = timeout_at(deadline, work).await.map_err(|_| io::ErrorKind::TimedOut)??;
+        held.status = scanner.status();
+        Ok(())
+    }
+
+    /// Drops a backend whose connection broke; the error for the client.
+    pub(super) fn lose(&mut self, index: usize, error: &io::Error) -> Trouble {
+        let shard = self.held.get(index).map_or(0, |held| held.shard);
+        let name = self.shard_name(shard);
+        if index < self.held.len() {
+            let held = self.held.remove(index);
+            held.lease.close(CloseReason::Broken);
+            self.show_pin();
+        }
+        MeshError::BackendLost { shard: name, cause: error.to_string() }.into()
+    }
+
+    /// Kills what runs on a backend, from another connection, and closes it. Nobody waits for it.
+    pub(super) fn kill_and_close(&mut self, index: usize) {
+        if index >= self.held.len() {
+            return;
+        }
+        let held = self.held.remove(index);
+        let pools = std::sync::Arc::clone(&self.mesh.mysql.pools);
+        let limit = self.mesh.config.load().timeouts.cancel;
+        let (key, id) = (*held.lease.key(), held.lease.connection_id);
+        let aside = held.lease.quarantine();
+        tokio::spawn(async move {
+            if let Err(error) = super::kill::kill(&pools, key, id, false, limit).await {
+                tracing::warn!(%error, "a statement of a client that is gone could not be killed");
+            }
+            aside.close(CloseReason::NotClean);
+        });
+    }
+
+    /// Keeps a backend to this session beyond transactions, visibly.
+    pub(super) fn pin(&mut self, index: usize, reason: &'static str) {
+        if let Some(held) = self.held.get_mut(index)
+            && !held.pins.contains(&reason)
+        {
+            held.pins.push(reason);
+            self.show_pin();
+        }
+    }
+
+    /// One reason to keep a backend is gone, and left nothing behind on it.
+    pub(super) fn unpin(&mut self, index: usize, reason: &str) {
+        if let Some(held) = self.held.get_mut(index) {
+            held.pins.retain(|pin| *pin != reason);
+            self.show_pin();
+        }
+    }
+
+    /// Lets every backend go that was kept for state which ends with the session; none of them is used again.
+    pub(super) fn drop_pins(&mut self) {
+        for held in &mut self.held {
+            held.unclean |= !held.pins.is_empty();
+            held.pins.clear();
+        }
+        self.show_pin();
+        self.release_free();
+        // What is still held is in the middle of something that nobody will end.
+        self.held.clear();
+    }
+
+    fn show_pin(&self) {
+        self.entry.set_pin(self.held.iter().find_map(|held| held.pins.first().copied()));
+    }
+
+    /// Gives back what no transaction and no pin keeps.
+    pub(super) fn release_free(&mut self) {
+        let mut index = 0;
+        while let Some(held) = self.held.get(index) {
+            let branch = self.transaction.branches().iter().any(|branch| branch.shard == held.shard);
+            let open = held.in_transaction() && !held.unclean;
+            if branch || !held.pins.is_empty() || open {
+                index += 1;
+                continue;
+            }
+            let held = self.held.remove(index);
+            // A backend that was taken without a schema and has one now fits no pool.
+            let fits = held.lease.key().in_schema == held.lease.memory.schema.is_some();
+            let clean = held.status.is_some() && !held.unclean && held.lease.input.is_empty() && fits;
+            if clean {
+                held.lease.give_back();
+            } else {
+                held.lease.close(CloseReason::NotClean);
+            }
+        }
+    }
+
+    /// Asks a backend for its status (COM_PING): after an ERR, and where a change of state waits to be reported.
+    pub(super) async fn ask_status(&mut self, index: usize) -> Outcome<Learnt> {
+        let Some(held) = self.held.get_mut(index) else { return Ok(Learnt::default()) };
+        put_packet(&mut held.lease.output, 0, &[code::PING]);
+        let mut last = Vec::new();
+        if let Err(error) = self.own_packets(index, Answer::Simple, |_, payload| last = payload.to_vec()).await {
+            return Err(self.lose(index, &error));
+        }
+        let Some(held) = self.held.get_mut(index) else { return Ok(Learnt::default()) };
+        let Ok(ok) = OkPacket::decode(&last, held.lease.capabilities) else { return Ok(Learnt::default()) };
+        let learnt = self.state.learn(&ok);
+        self.state.learn_status(ok.status);
+        held.lease.memory.settings = std::sync::Arc::clone(&self.state.settings);
+        Ok(learnt)
+    }
+}
+
+/// An ERR payload as an error text, for logs and our own messages.
+pub(super) fn error_text(payload: &[u8]) -> String {
+    ErrPacket::decode(payload).map_or_else(
+        |_| "unreadable error".to_owned(),
+        |err| format!("{} ({})", String::from_utf8_lossy(err.message), err.code),
+    )
+}

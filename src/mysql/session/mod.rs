@@ -1,0 +1,330 @@
+//! One client's session: login, then one command after the other until it leaves.
+//! Out: what the pools, plans and commit protocols decide; each file here has one part of the session's work.
+
+mod charset;
+mod client;
+mod commands;
+mod held;
+mod kill;
+mod login;
+mod query;
+mod relay;
+mod settings;
+mod single;
+mod state;
+mod statements;
+mod transaction;
+mod trouble;
+
+use std::sync::Arc;
+
+use ::transaction::{Dialect, Transaction};
+use protocol::mysql::capability::status;
+use protocol::mysql::packet::Whole;
+use protocol::mysql::reply::OkPacket;
+use protocol::mysql::wire::WireError;
+use sharding::lexer::MySqlServer;
+use tokio::time::timeout;
+
+use crate::config::{Protocol, TransactionType};
+use crate::error_code::MeshError;
+use crate::interrupt::Reason;
+use crate::listen::client_stream::ClientStream;
+use crate::mesh::Mesh;
+use crate::pool::WorkerId;
+use crate::sessions::{Activity, Entry, Identity};
+
+use client::{Client, Place, ReadError};
+use held::Held;
+use login::Admitted;
+use state::State;
+use statements::Statements;
+use trouble::{Outcome, Trouble};
+
+/// One client's session.
+pub(super) struct Session {
+    mesh: Arc<Mesh>,
+    entry: Entry,
+    worker: WorkerId,
+    client: Client,
+    user: String,
+    collation: u16,
+    server: MySqlServer,
+    state: State,
+    transaction: Transaction,
+    /// When the current transaction began, among all of the process.
+    began: u64,
+    held: Vec<Held>,
+    statements: Statements,
+}
+
+/// Serves one client until it leaves.
+pub(super) async fn serve(mesh: Arc<Mesh>, entry: Option<Entry>, stream: ClientStream, worker: WorkerId) {
+    let config = mesh.config.load_full();
+    let mut client = Client::new(stream, config.timeouts.client_write);
+    let Some(entry) = entry else {
+        client.put_error(Place { sequence: 0, more: false }, &MeshError::TooManySessions);
+        let _ = client.flush().await;
+        return;
+    };
+    let version = mesh.mysql.version(&config).await;
+    let server = server_of(&version);
+    let work = login::log_in(&mesh, client, entry.id, version);
+    let guarded = entry.interrupt.guard(Reason::Drain, timeout(config.timeouts.handshake, work));
+    let (client, admitted) = match guarded.await {
+        Ok(Ok(Ok(done))) => done,
+        Ok(Ok(Err(error))) => return tracing::info!(session = entry.id, %error, "a login failed"),
+        Ok(Err(_)) => return tracing::info!(session = entry.id, "a login took too long"),
+        Err(_) => return,
+    };
+    let sequence = admitted.sequence;
+    match Session::new(mesh, entry, worker, client, server, admitted) {
+        Ok(mut session) => session.run(sequence).await,
+        Err((mut client, error)) => {
+            client.put_error(Place { sequence, more: false }, &error);
+            let _ = client.flush().await;
+        }
+    }
+}
+
+/// The server's kind and version, as far as versioned comments depend on it.
+fn server_of(version: &[u8]) -> MySqlServer {
+    let text = String::from_utf8_lossy(version);
+    let text = text.strip_prefix("5.5.5-").unwrap_or(&text);
+    let mut numbers = text.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse::<u32>().unwrap_or(0).min(999));
+    let mut next = || numbers.next().unwrap_or(0);
+    let number = next() * 10_000 + next() * 100 + next();
+    if text.to_ascii_lowercase().contains("mariadb") {
+        MySqlServer::MariaDb(number)
+    } else {
+        MySqlServer::MySql(number)
+    }
+}
+
+impl Session {
+    fn new(
+        mesh: Arc<Mesh>,
+        entry: Entry,
+        worker: WorkerId,
+        client: Client,
+        server: MySqlServer,
+        admitted: Admitted,
+    ) -> Result<Self, (Client, MeshError)> {
+        let state = match State::new(client.capabilities, admitted.login.collation, server) {
+            Ok(state) => state,
+            Err(set) => {
+                let text = format!("the character set {set}: bytes of its characters can look like quotes");
+                return Err((client, MeshError::Unsupported(text)));
+            }
+        };
+        let mut session = Self {
+            user: admitted.user,
+            collation: admitted.login.collation,
+            transaction: Transaction::new(Dialect::MySql, ::transaction::TransactionType::Atomic),
+            statements: Statements::default(),
+            held: Vec::new(),
+            began: 0,
+            mesh,
+            entry,
+            worker,
+            client,
+            server,
+            state,
+        };
+        let application = admitted
+            .login
+            .attributes
+            .iter()
+            .find(|(key, _)| key == b"program_name")
+            .map(|(_, value)| String::from_utf8_lossy(value).into_owned());
+        session.choose(admitted.database);
+        session.show_identity(application);
+        Ok(session)
+    }
+
+    /// Makes this the session's logical database, and the type of its transactions the one configured for it.
+    fn choose(&mut self, database: Option<(usize, String)>) {
+        let config = self.mesh.config.load();
+        self.state.database = database.as_ref().map(|(number, _)| *number);
+        self.state.schema = database.map(|(_, name)| Arc::from(name.into_bytes()));
+        self.state.system_schema = false;
+        let kind = match (config.user(&self.user), config.databases.get(self.database())) {
+            (Some(user), Some(database)) => config.transaction_type_of(user, database),
+            _ => config.transaction_type,
+        };
+        let kind = match kind {
+            TransactionType::Atomic => ::transaction::TransactionType::Atomic,
+            TransactionType::Local => ::transaction::TransactionType::Local,
+        };
+        drop(config);
+        // Refused only once a shard was touched: then the transaction keeps its type.
+        let _ = self.transaction.set_transaction_type(kind);
+    }
+
+    fn show_identity(&self, application: Option<String>) {
+        let database = self.state.schema.as_deref().map(String::from_utf8_lossy).unwrap_or_default().into_owned();
+        let application = application.unwrap_or_else(|| self.entry.identity().application);
+        self.entry.set_identity(Identity { user: self.user.clone(), database, application });
+    }
+
+    /// The logical database whose shards are used: the chosen one, else the first that the user may use.
+    fn database(&self) -> usize {
+        self.state.database.unwrap_or_else(|| {
+            let config = self.mesh.config.load();
+            let user = config.user(&self.user);
+            let usable = |name: &str| user.is_none_or(|user| user.may_use(name));
+            let mut databases = config.databases.iter();
+            databases.position(|d| d.protocol == Protocol::MySql && usable(&d.name)).unwrap_or(usize::MAX)
+        })
+    }
+
+    async fn run(&mut self, sequence: u8) {
+        self.put_ok(Place { sequence, more: false });
+        let end = match self.client.flush().await {
+            Ok(()) => self.commands().await,
+            Err(error) => Trouble::Client(error),
+        };
+        match end {
+            Trouble::Client(error) => tracing::debug!(session = self.entry.id, %error, "the client is gone"),
+            Trouble::Told(error) | Trouble::Broken(error) => {
+                tracing::info!(session = self.entry.id, %error, "the session was closed");
+            }
+            Trouble::Server(_) | Trouble::Interrupted(_) => {}
+        }
+        self.leave().await;
+    }
+
+    /// Reads and runs commands until the session ends; says why it did.
+    async fn commands(&mut self) -> Trouble {
+        loop {
+            let whole = match self.next_command().await {
+                Ok(Some(whole)) => whole,
+                Ok(None) => return Trouble::Client(std::io::ErrorKind::UnexpectedEof.into()),
+                Err(trouble) => return trouble,
+            };
+            self.entry.set_activity(Activity::Active);
+            // The packet stays in this buffer while the command runs; what the client sends meanwhile goes to another.
+            let mut packet = std::mem::take(&mut self.client.input);
+            let result = self.command(&packet, whole).await;
+            bytes::Buf::advance(&mut packet, whole.wire_length);
+            if !packet.is_empty() {
+                packet.extend_from_slice(&self.client.input);
+                self.client.input = packet;
+            }
+            self.release_free();
+            let result = match result {
+                Ok(true) => self.client.flush().await.map_err(Trouble::Client),
+                Ok(false) => return Trouble::Client(std::io::ErrorKind::UnexpectedEof.into()),
+                Err(trouble) => Err(trouble),
+            };
+            if let Err(trouble) = result {
+                return self.say_farewell(trouble).await;
+            }
+        }
+    }
+
+    /// The next command; `None` when the client has left.
+    async fn next_command(&mut self) -> Outcome<Option<Whole>> {
+        loop {
+            let config = self.mesh.config.load();
+            let limit = config.limits.sql_bytes_max;
+            match Whole::find(&self.client.input, 0, limit) {
+                Ok(Some(whole)) => return Ok(Some(whole)),
+                Ok(None) => {}
+                Err(error) => {
+                    let error = match error {
+                        WireError::TooLarge { limit, .. } => MeshError::PacketTooLarge(limit as u64),
+                        other => MeshError::Protocol(other.to_string()),
+                    };
+                    drop(config);
+                    return Err(self.say_farewell(Trouble::Broken(error)).await);
+                }
+            }
+            let inside = !self.transaction.branches().is_empty();
+            let idle = if inside { config.timeouts.transaction_idle } else { config.timeouts.session_idle };
+            drop(config);
+            self.entry.set_activity(if inside { Activity::IdleInTransaction } else { Activity::Idle });
+            self.entry.interrupt.clear_query();
+            let least = if inside { Reason::Session } else { Reason::Drain };
+            let read = self.entry.interrupt.guard(least, self.client.read_more());
+            let read = match idle {
+                Some(idle) => match timeout(idle, read).await {
+                    Ok(read) => read,
+                    Err(_) => Err(Reason::Session),
+                },
+                None => read.await,
+            };
+            match read {
+                Ok(Ok(0)) => return Ok(None),
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => return Err(Trouble::Client(error)),
+                Err(reason) => return Err(self.say_farewell(Trouble::Interrupted(reason)).await),
+            }
+        }
+    }
+
+    /// Tells the client why its session ends, if it can be told.
+    async fn say_farewell(&mut self, trouble: Trouble) -> Trouble {
+        let error = match &trouble {
+            Trouble::Interrupted(Reason::Drain) => MeshError::Shutdown,
+            Trouble::Interrupted(_) => MeshError::SessionKilled,
+            Trouble::Broken(error) => error.clone(),
+            _ => return trouble,
+        };
+        self.client.put_error(Place { sequence: 1, more: false }, &error);
+        let _ = self.client.flush().await;
+        trouble
+    }
+
+    /// Rolls back and gives back what is held.
+    async fn leave(&mut self) {
+        self.roll_back_all().await;
+        self.drop_pins();
+    }
+
+    /// Status flags as this session's client expects them in an answer of ours.
+    fn status(&self) -> u16 {
+        let mut flags = if self.transaction.autocommit() { status::AUTOCOMMIT } else { 0 };
+        if self.transaction.status() != ::transaction::Status::Idle {
+            flags |= status::IN_TRANSACTION;
+            if self.transaction.is_read_only() {
+                flags |= status::IN_TRANSACTION_READ_ONLY;
+            }
+        }
+        if let sharding::lexer::Dialect::MySql(modes) = self.state.dialect() {
+            if modes.no_backslash_escapes {
+                flags |= status::NO_BACKSLASH_ESCAPES;
+            }
+            if modes.ansi_quotes && matches!(self.server, MySqlServer::MariaDb(_)) {
+                flags |= status::ANSI_QUOTES;
+            }
+        }
+        flags
+    }
+
+    fn put_ok(&mut self, place: Place) {
+        let ok = OkPacket { status: self.status(), ..OkPacket::default() };
+        self.client.put_ok(place, &ok);
+    }
+}
+
+impl From<ReadError> for Trouble {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Io(error) => Self::Client(error),
+            ReadError::Wire(error) => Self::Broken(MeshError::Protocol(error.to_string())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_read_as_comments_write_them() {
+        assert_eq!(server_of(b"5.5.5-10.11.6-MariaDB-0+deb12u1"), MySqlServer::MariaDb(101_106));
+        assert_eq!(server_of(b"8.0.36-dbmesh"), MySqlServer::MySql(80_036));
+        assert_eq!(server_of(b"nonsense"), MySqlServer::MySql(0));
+    }
+}

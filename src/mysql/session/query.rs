@@ -1,0 +1,208 @@
+//! COM_QUERY: one statement or several, each looked at, each answered in turn.
+//! Out: running a statement on shards.
+
+use std::cell::RefCell;
+
+use protocol::mysql::capability;
+use protocol::mysql::response::Answer;
+use sharding::lexer::verbs::{self, Verb as Said};
+use sharding::lexer::{Flags, Scan, ScannedStatement, Span, StatementKind};
+use transaction::Access;
+
+use super::client::Place;
+use super::commands::query_packet;
+use super::relay::{Passing, Report};
+use super::single::{Facts, Outgoing};
+use super::trouble::{Outcome, Trouble};
+use super::{MeshError, Session};
+use crate::mysql::memory::UserVariables;
+
+thread_local! {
+    /// One per worker: its buffers stay warm.
+    static SCAN: RefCell<Scan> = RefCell::new(Scan::new());
+}
+
+/// Where the exchange stands after a statement.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Done {
+    /// Sequence number of the next packet.
+    pub sequence: u8,
+    /// The answer was an error: the statements behind it do not run.
+    pub failed: bool,
+}
+
+impl Done {
+    /// After one packet of ours.
+    pub(super) fn at(place: Place) -> Self {
+        Self { sequence: place.sequence.wrapping_add(1), failed: false }
+    }
+
+    /// After an answer that was passed on.
+    pub(super) fn of(report: &Report) -> Self {
+        Self { sequence: report.next_sequence, failed: report.failed.is_some() }
+    }
+}
+
+/// The statements of a text: nearly always one.
+enum Statements {
+    One(ScannedStatement),
+    Several(Vec<ScannedStatement>),
+}
+
+impl Session {
+    /// Runs the statements of a COM_QUERY; `wire` is the whole packet.
+    pub(super) async fn query(&mut self, sql: &[u8], wire: &[u8]) -> Outcome<()> {
+        match self.scan(sql)? {
+            Statements::One(scanned) => {
+                // Anything around the statement (comments, a closing semicolon) goes with it.
+                self.statement(sql, Some(wire), &scanned, Place::FIRST).await.map(|_| ())
+            }
+            Statements::Several(list) if list.is_empty() => {
+                self.client.put_err(1, 1065, *b"42000", b"Query was empty");
+                Ok(())
+            }
+            Statements::Several(list) => self.several(sql, &list).await,
+        }
+    }
+
+    async fn several(&mut self, sql: &[u8], list: &[ScannedStatement]) -> Outcome<()> {
+        if self.state.capabilities & capability::MULTI_STATEMENTS == 0 {
+            let text = "You have an error in your SQL syntax: several statements in one text, and the client did not \
+                        ask for that (CLIENT_MULTI_STATEMENTS)";
+            return Err(MeshError::Syntax(text.to_owned()).into());
+        }
+        let mut place = Place { sequence: 1, more: true };
+        for (number, scanned) in list.iter().enumerate() {
+            place.more = number + 1 < list.len();
+            let text = scanned.span.of(sql);
+            let whole = Span { start: 0, end: u32::try_from(text.len()).unwrap_or(u32::MAX) };
+            let mut scanned = *scanned;
+            scanned.span = whole;
+            match self.statement(text, None, &scanned, place).await {
+                Ok(done) if done.failed => return Ok(()),
+                Ok(done) => place.sequence = done.sequence,
+                Err(Trouble::Told(error)) => {
+                    self.client.put_error(place, &error);
+                    return Ok(());
+                }
+                Err(Trouble::Server(payload)) => {
+                    protocol::mysql::packet::put_packet(&mut self.client.output, place.sequence, &payload);
+                    return Ok(());
+                }
+                Err(trouble) => return Err(trouble),
+            }
+            self.release_free();
+        }
+        Ok(())
+    }
+
+    fn scan(&self, sql: &[u8]) -> Result<Statements, MeshError> {
+        SCAN.with_borrow_mut(|scan| {
+            scan.scan(sql, self.state.dialect(), &self.mesh.fingerprint_key)
+                .map_err(|error| MeshError::Syntax(format!("You have an error in your SQL syntax: {error}")))?;
+            Ok(match scan.statements() {
+                [one] => Statements::One(*one),
+                several => Statements::Several(several.to_vec()),
+            })
+        })
+    }
+
+    /// The one statement of a text; `None` if there is none, or more.
+    pub(super) fn scan_one(&self, sql: &[u8]) -> Result<Option<ScannedStatement>, MeshError> {
+        match self.scan(sql)? {
+            Statements::One(scanned) => Ok(Some(scanned)),
+            Statements::Several(_) => Ok(None),
+        }
+    }
+
+    /// Runs one statement. `sql` is its text, `wire` the packet if it holds nothing else.
+    pub(super) async fn statement(
+        &mut self,
+        sql: &[u8],
+        wire: Option<&[u8]>,
+        scanned: &ScannedStatement,
+        place: Place,
+    ) -> Outcome<Done> {
+        self.entry.statements.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        if has_verb(scanned.kind) {
+            let said = verbs::verb(sql, scanned.span, self.state.dialect())
+                .map_err(|error| MeshError::Syntax(error.to_string()))?;
+            if matches!(scanned.kind, StatementKind::Set | StatementKind::SetTransaction) {
+                return self.set(said, scanned, sql, wire, place).await;
+            }
+            if let Some(said) = said
+                && self.obey_verb(&said, place).await?
+            {
+                return Ok(Done::at(place));
+            }
+        }
+        self.transaction.admits().map_err(|r| super::trouble::refusal(&r))?;
+        self.refuse_what_is_elsewhere(scanned.flags)?;
+        let facts = Facts { kind: scanned.kind, flags: scanned.flags, user_variables: UserVariables::new() };
+        let outgoing = wire.map_or_else(|| Outgoing::Built(query_packet(sql)), Outgoing::Wire);
+        let passing = Passing { answer: Answer::Query, place, statement: None };
+        let shard = self.any_shard();
+        let report = self.run_single(shard, Some(access(scanned)), outgoing, passing, &facts).await?;
+        Ok(Done::of(&report))
+    }
+
+    pub(super) async fn obey_verb(&mut self, said: &Said, place: Place) -> Outcome<bool> {
+        match said {
+            Said::Use(name) => {
+                self.use_schema(&name.text)?;
+                self.put_ok_with_schema(place);
+                Ok(true)
+            }
+            Said::Kill { query, id: Some(id) } => {
+                self.kill_session(*id, *query, place)?;
+                Ok(true)
+            }
+            Said::Kill { id: None, .. } => {
+                Err(MeshError::Unsupported("KILL of an id that is not a number".to_owned()).into())
+            }
+            said => self.transaction_verb(said, place).await,
+        }
+    }
+
+    /// What a statement reads of the one before it is on that one's backend, if the session still has it.
+    fn refuse_what_is_elsewhere(&self, flags: Flags) -> Result<(), MeshError> {
+        if self.held.is_empty() && flags.any(Flags::FOUND_ROWS.with(Flags::ROW_COUNT)) {
+            let text = "FOUND_ROWS() and ROW_COUNT() outside of a transaction, without SQL_CALC_FOUND_ROWS before";
+            return Err(MeshError::Unsupported(text.to_owned()));
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn has_verb(kind: StatementKind) -> bool {
+    use StatementKind as K;
+    matches!(
+        kind,
+        K::Begin
+            | K::Commit
+            | K::Rollback
+            | K::Savepoint
+            | K::RollbackTo
+            | K::Release
+            | K::Set
+            | K::SetTransaction
+            | K::Use
+            | K::Kill
+    )
+}
+
+/// What a statement does to the shard it goes to, as far as its text shows.
+pub(super) fn access(scanned: &ScannedStatement) -> Access {
+    use StatementKind as K;
+    let flags = scanned.flags;
+    match scanned.kind {
+        K::Select | K::With | K::Values | K::Table | K::Show | K::Explain
+            if !flags.any(Flags::WRITES.with(Flags::LOCKS_ROWS).with(Flags::UNKNOWN_FUNCTION)) =>
+        {
+            Access::Read
+        }
+        K::Ddl if flags.has(Flags::TEMPORARY) => Access::Write,
+        K::Ddl | K::Truncate | K::Lock | K::Grant | K::Analyze | K::Flush => Access::CommitsImplicitly,
+        _ => Access::Write,
+    }
+}

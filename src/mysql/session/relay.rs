@@ -1,0 +1,390 @@
+//! Passes a server's answer to the client as it comes: packet headers are looked at, rows are not.
+//! What an OK says about the session is learnt on the way. Out: choosing backends, our own answers.
+
+use std::io;
+
+use protocol::mysql::capability::{self, status};
+use protocol::mysql::packet::{HEADER, Header, put_packet_with};
+use protocol::mysql::reply::{ErrPacket, OkPacket, status_position};
+use protocol::mysql::response::{Answer, Event, PreparedHead, Scanner, Step};
+use tokio::time::{Instant, sleep_until};
+
+use super::client::{Client, Place};
+use super::held::Held;
+use super::state::{Learnt, State};
+use super::trouble::{Outcome, Trouble};
+use super::{Session, kill};
+use crate::interrupt::{Interrupt, Reason};
+use crate::mysql::backend::MySqlBackend;
+
+/// So much of a client's pipelined commands is read ahead while a statement runs.
+const AHEAD_MAX: usize = 64 * 1024;
+
+/// What an answer was.
+#[derive(Debug, Default)]
+pub(super) struct Report {
+    /// Code of the ERR that ended it.
+    pub failed: Option<u16>,
+    /// Status flags of its last OK or EOF.
+    pub status: Option<u16>,
+    /// Sequence number after its last packet.
+    pub next_sequence: u8,
+    /// What its OKs said about the session's state.
+    pub learnt: Learnt,
+    /// The last generated id, if one was reported.
+    pub last_insert_id: u64,
+    /// Head of the answer to a PREPARE, as the server sent it.
+    pub prepared: Option<PreparedHead>,
+    /// A change of state waits for the next OK: this answer ended with an EOF.
+    pub state_pending: bool,
+}
+
+/// How an answer is passed on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Passing {
+    /// What is answered.
+    pub answer: Answer,
+    /// Where it stands in the exchange.
+    pub place: Place,
+    /// The statement id that the client is told in place of the server's.
+    pub statement: Option<u32>,
+}
+
+impl Passing {
+    /// The only answer to a command.
+    pub(super) fn of(answer: Answer) -> Self {
+        Self { answer, place: Place::FIRST, statement: None }
+    }
+}
+
+enum Woke {
+    Backend(io::Result<usize>),
+    Client(io::Result<usize>),
+    Interrupt(Reason),
+    Late,
+}
+
+impl Session {
+    /// Passes the answer that the backend at `index` is about to give. When this fails with anything but a server's own
+    /// error, the backend is gone from `held`.
+    pub(super) async fn relay(&mut self, index: usize, passing: Passing) -> Outcome<Report> {
+        let limit = self.mesh.config.load().timeouts.statement;
+        let deadline = limit.map(|limit| Instant::now() + limit);
+        match self.relay_until(index, passing, deadline).await {
+            Ok(report) => {
+                if let Some(held) = self.held.get_mut(index) {
+                    held.status = report.status;
+                }
+                Ok(report)
+            }
+            Err(Fault::Backend(error, begun)) => {
+                let trouble = self.lose(index, &error);
+                Err(match (begun, trouble) {
+                    (true, Trouble::Told(error)) => Trouble::Broken(error),
+                    (_, trouble) => trouble,
+                })
+            }
+            Err(Fault::Client(error)) => {
+                self.kill_and_close(index);
+                Err(Trouble::Client(error))
+            }
+            Err(Fault::Interrupted(reason)) => {
+                self.kill_and_close(index);
+                Err(Trouble::Interrupted(reason))
+            }
+        }
+    }
+
+    async fn relay_until(
+        &mut self,
+        index: usize,
+        passing: Passing,
+        mut deadline: Option<Instant>,
+    ) -> Result<Report, Fault> {
+        let Self { client, held, state, entry, mesh, .. } = self;
+        let missing = || Fault::Backend(io::ErrorKind::NotFound.into(), false);
+        let held: &mut Held = held.get_mut(index).ok_or_else(missing)?;
+        let key = *held.lease.key();
+        let backend: &mut MySqlBackend = &mut held.lease;
+        let mut scanner = Scanner::new(passing.answer, backend.capabilities);
+        if passing.place.sequence != 1 {
+            scanner = scanner.renumbered(passing.place.sequence);
+        }
+        let mut report = Report::default();
+        let mut begun = false;
+        loop {
+            let passed = pass_buffer(client, backend, state, &mut scanner, &mut report, passing)
+                .await
+                .map_err(|fault| fault.begun(begun))?;
+            begun |= passed.begun;
+            if passed.file_wanted {
+                if passing.place.sequence != 1 {
+                    // The numbers of the file's packets would have to be rewritten; nobody sends such a text.
+                    let error = io::Error::other("LOAD DATA LOCAL behind another statement is not passed on");
+                    return Err(Fault::Backend(error, begun));
+                }
+                pass_file(client, backend).await?;
+                scanner.infile_sent();
+            }
+            if scanner.is_done() {
+                report.next_sequence = scanner.next_sequence();
+                return Ok(report);
+            }
+            match wait(client, backend, &entry.interrupt, deadline).await {
+                Woke::Backend(Ok(_)) => {}
+                Woke::Backend(Err(error)) => return Err(Fault::Backend(error, begun)),
+                Woke::Client(Ok(count)) if count > 0 => {}
+                Woke::Client(Ok(_)) => return Err(Fault::Client(io::ErrorKind::UnexpectedEof.into())),
+                Woke::Client(Err(error)) => return Err(Fault::Client(error)),
+                Woke::Interrupt(Reason::Query) | Woke::Late => {
+                    entry.interrupt.clear_query();
+                    deadline = None;
+                    let limit = mesh.config.load().timeouts.cancel;
+                    let pools = std::sync::Arc::clone(&mesh.mysql.pools);
+                    if let Err(error) = kill::kill(&pools, key, backend.connection_id, true, limit).await {
+                        tracing::warn!(%error, "a statement could not be killed");
+                    }
+                }
+                Woke::Interrupt(reason) => return Err(Fault::Interrupted(reason)),
+            }
+        }
+    }
+}
+
+enum Fault {
+    /// The backend broke; whether the client has got a part of the answer.
+    Backend(io::Error, bool),
+    Client(io::Error),
+    Interrupted(Reason),
+}
+
+impl Fault {
+    fn begun(self, begun: bool) -> Self {
+        match self {
+            Self::Backend(error, inner) => Self::Backend(error, inner || begun),
+            other => other,
+        }
+    }
+}
+
+#[derive(Default)]
+struct Passed {
+    /// The client has got a part of the answer.
+    begun: bool,
+    /// The server asked for a file, and the client knows.
+    file_wanted: bool,
+}
+
+/// Passes the packets of a file from the client to the backend, up to the empty one that ends it.
+async fn pass_file(client: &mut Client, backend: &mut MySqlBackend) -> Result<(), Fault> {
+    loop {
+        let mut at = 0;
+        let mut ended = false;
+        while let Some(header) = client.input.get(at..).and_then(Header::read) {
+            let end = at + HEADER + header.length;
+            if end > client.input.len() {
+                break;
+            }
+            at = end;
+            if header.length == 0 {
+                ended = true;
+                break;
+            }
+        }
+        let ready = client.input.get(..at).unwrap_or_default();
+        backend.flush_with(ready).await.map_err(|error| Fault::Backend(error, true))?;
+        client.consume(at);
+        if ended {
+            return Ok(());
+        }
+        match client.read_more().await {
+            Ok(0) => return Err(Fault::Client(io::ErrorKind::UnexpectedEof.into())),
+            Ok(_) => {}
+            Err(error) => return Err(Fault::Client(error)),
+        }
+    }
+}
+
+/// Passes what is in the backend's buffer; says whether anything was.
+async fn pass_buffer(
+    client: &mut Client,
+    backend: &mut MySqlBackend,
+    state: &mut State,
+    scanner: &mut Scanner,
+    report: &mut Report,
+    passing: Passing,
+) -> Result<Passed, Fault> {
+    let malformed = |error| Fault::Backend(io::Error::other(error), false);
+    let mut at = 0;
+    let mut done = Passed::default();
+    loop {
+        let unseen = backend.input.get_mut(at..).unwrap_or_default();
+        match scanner.next(unseen).map_err(malformed)? {
+            Step::NeedMore | Step::Done => break,
+            Step::Pass(count) => at += count,
+            Step::Packet { length, event } => {
+                let end = at + length;
+                let capabilities = backend.capabilities;
+                let Some(packet) = backend.input.get_mut(at..end) else { break };
+                let last = scanner.is_done();
+                let (size, first) = (packet.len(), packet.get(HEADER).copied().unwrap_or(0));
+                let sequence = packet.get(3).copied().unwrap_or(0);
+                if let Some(ok) = look(packet, event, capabilities, report, passing, last).map_err(malformed)? {
+                    state.learn_status(ok.status);
+                    if !ok.state.is_empty() {
+                        note(state, report, &ok, &mut backend.memory);
+                    }
+                    if needs_new_layout(&ok, size, capabilities, client.capabilities) {
+                        let changes = state.visible_changes(&ok);
+                        let mut shown = OkPacket { state: &changes, ..ok };
+                        if passing.place.more && last {
+                            shown.status |= status::MORE_RESULTS;
+                        }
+                        let wanted = client.capabilities;
+                        let mut bytes = Vec::new();
+                        put_packet_with(&mut bytes, sequence, |out| shown.encode(out, first, wanted));
+                        let before = backend.input.get(..at).unwrap_or_default();
+                        client.output.extend_from_slice(before);
+                        client.output.extend_from_slice(&bytes);
+                        backend.consume(end);
+                        at = 0;
+                        done.begun = true;
+                        continue;
+                    }
+                }
+                at = end;
+                if event == Event::Infile {
+                    done.file_wanted = true;
+                    break;
+                }
+            }
+        }
+    }
+    if at > 0 || !client.output.is_empty() {
+        done.begun = true;
+        let ready = backend.input.get(..at).unwrap_or_default();
+        client.flush_with(ready).await.map_err(Fault::Client)?;
+        backend.consume(at);
+    }
+    Ok(done)
+}
+
+/// Takes what a packet says, and changes in it what the client must see otherwise. An OK is handed back.
+fn look<'a>(
+    packet: &'a mut [u8],
+    event: Event,
+    capabilities: capability::Capabilities,
+    report: &mut Report,
+    passing: Passing,
+    last: bool,
+) -> Result<Option<OkPacket<'a>>, protocol::mysql::WireError> {
+    let payload = packet.get_mut(HEADER..).unwrap_or_default();
+    match event {
+        Event::Err => {
+            report.failed = Some(ErrPacket::decode(payload)?.code);
+            report.status = None;
+        }
+        Event::Ok => {
+            if passing.place.more && last {
+                more_follows(payload, false);
+            }
+            let ok = OkPacket::decode(payload, capabilities)?;
+            report.status = Some(ok.status);
+            report.state_pending = false;
+            if ok.last_insert_id != 0 {
+                report.last_insert_id = ok.last_insert_id;
+            }
+            return Ok(Some(ok));
+        }
+        Event::Eof | Event::Separator if passing.answer != Answer::StatementPrepare => {
+            let flags = protocol::mysql::reply::EofPacket::decode(payload)?.status;
+            report.status = Some(flags);
+            report.state_pending = flags & status::SESSION_STATE_CHANGED != 0;
+            if passing.place.more && last {
+                more_follows(payload, true);
+            }
+        }
+        Event::Prepared(head) => {
+            report.prepared = Some(head);
+            report.status = Some(0);
+            if let (Some(id), Some(field)) = (passing.statement, payload.get_mut(1..5)) {
+                field.copy_from_slice(&id.to_le_bytes());
+            }
+        }
+        _ => {}
+    }
+    Ok(None)
+}
+
+fn more_follows(payload: &mut [u8], eof: bool) {
+    let [low, _] = status::MORE_RESULTS.to_le_bytes();
+    if let Some(byte) = status_position(payload, eof).and_then(|at| payload.get_mut(at)) {
+        *byte |= low;
+    }
+}
+
+fn note(state: &mut State, report: &mut Report, ok: &OkPacket<'_>, memory: &mut crate::mysql::memory::Memory) {
+    let learnt = state.learn(ok);
+    memory.settings = std::sync::Arc::clone(&state.settings);
+    for change in protocol::mysql::session_state::Changes::new(ok.state).flatten() {
+        if let protocol::mysql::session_state::Change::Schema(name) = change {
+            memory.schema = (!name.is_empty()).then(|| std::sync::Arc::from(name));
+        }
+    }
+    let all = &mut report.learnt;
+    all.hidden_change |= learnt.hidden_change;
+    all.one_shot |= learnt.one_shot;
+    all.collation_unknown |= learnt.collation_unknown;
+    all.schema |= learnt.schema;
+}
+
+/// Whether an OK has to be written anew: it reports state, or the client reads what follows the fixed part otherwise.
+fn needs_new_layout(
+    ok: &OkPacket<'_>,
+    length: usize,
+    backend: capability::Capabilities,
+    client: capability::Capabilities,
+) -> bool {
+    let differs = (backend ^ client) & capability::SESSION_TRACK != 0;
+    !ok.state.is_empty()
+        || ok.status & status::SESSION_STATE_CHANGED != 0
+        || (differs && length > HEADER + 7 && has_tail(ok, length))
+}
+
+fn has_tail(ok: &OkPacket<'_>, length: usize) -> bool {
+    let width = |n: u64| match n {
+        0..=0xfa => 1,
+        0xfb..=0xffff => 3,
+        0x1_0000..=0xff_ffff => 4,
+        _ => 9,
+    };
+    length > HEADER + 1 + width(ok.affected_rows) + width(ok.last_insert_id) + 4
+}
+
+async fn wait(
+    client: &mut Client,
+    backend: &mut MySqlBackend,
+    interrupt: &Interrupt,
+    deadline: Option<Instant>,
+) -> Woke {
+    let room = client.input.len() < AHEAD_MAX;
+    // A session that is to end at the next boundary is not interrupted in the middle of a statement.
+    let least = if interrupt.raised() == Some(Reason::Drain) { Reason::Session } else { Reason::Query };
+    let raised = std::future::poll_fn(|cx| match interrupt.poll(least, cx) {
+        std::task::Poll::Ready(Reason::Drain) => std::task::Poll::Pending,
+        other => other,
+    });
+    let late = async {
+        match deadline {
+            Some(deadline) => sleep_until(deadline).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        biased;
+        read = backend.read_more() => Woke::Backend(read),
+        reason = raised => Woke::Interrupt(reason),
+        read = client.read_more(), if room => Woke::Client(read),
+        () = late => Woke::Late,
+    }
+}

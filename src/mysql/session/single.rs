@@ -1,0 +1,326 @@
+//! A statement on one shard: its transaction is begun there if need be, the statement is sent as it came, the answer is
+//! passed on, and what the session must know of it is noted. Out: choosing the shard.
+
+use protocol::mysql::response::{Answer, Event};
+use sharding::lexer::{Flags, StatementKind};
+use transaction::{Access, Command, Gone, Ran, ShardIndex};
+
+use super::Session;
+use super::relay::{Passing, Report};
+use super::trouble::{self, Outcome, Trouble};
+use crate::error_code::MeshError;
+use crate::mysql::memory::UserVariables;
+
+/// What is sent to a backend.
+#[derive(Debug)]
+pub(super) enum Outgoing<'a> {
+    /// A packet as the client sent it.
+    Wire(&'a [u8]),
+    /// Packets of our own making.
+    Built(Vec<u8>),
+}
+
+impl Outgoing<'_> {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Wire(bytes) => bytes,
+            Self::Built(bytes) => bytes,
+        }
+    }
+}
+
+/// What the text of a statement says about the state that it leaves behind.
+#[derive(Debug, Clone)]
+pub(super) struct Facts {
+    /// What it is.
+    pub kind: StatementKind,
+    /// What it touches.
+    pub flags: Flags,
+    /// SET of user variables to literals: names and texts. Other statements that set some leave it empty.
+    pub user_variables: UserVariables,
+}
+
+impl Facts {
+    /// Of something that leaves nothing behind.
+    pub(super) const NOTHING: Self =
+        Self { kind: StatementKind::Other, flags: Flags::NONE, user_variables: UserVariables::new() };
+}
+
+impl Session {
+    /// A command that needs some shard and no transaction.
+    pub(super) async fn run_plain(&mut self, outgoing: Outgoing<'_>, passing: Passing) -> Outcome<()> {
+        let shard = self.any_shard();
+        self.run_single(shard, None, outgoing, passing, &Facts::NOTHING).await.map(|_| ())
+    }
+
+    /// A shard for what every shard would answer alike: one that is held already, else the default one.
+    pub(super) fn any_shard(&self) -> ShardIndex {
+        let held = self.held.iter().find(|held| !held.pins.is_empty()).or(self.held.first());
+        held.map_or_else(|| self.default_shard(), |held| held.shard)
+    }
+
+    /// The shard for what is nowhere declared.
+    pub(super) fn default_shard(&self) -> ShardIndex {
+        let config = self.mesh.config.load();
+        let shard = config.databases.get(self.database()).map_or(0, |database| database.default_shard);
+        ShardIndex::try_from(shard).unwrap_or(0)
+    }
+
+    /// Runs a statement on one shard and passes its answer. `access` is what it does there; `None` stays outside of
+    /// transactions.
+    pub(super) async fn run_single(
+        &mut self,
+        shard: ShardIndex,
+        access: Option<Access>,
+        outgoing: Outgoing<'_>,
+        passing: Passing,
+        facts: &Facts,
+    ) -> Outcome<Report> {
+        let (index, swallow) = self.enter(shard, access, facts).await?;
+        let Some(held) = self.held.get_mut(index) else { return Err(internal("a backend vanished")) };
+        if let Err(error) = held.lease.flush_with(outgoing.bytes()).await {
+            let trouble = self.lose(index, &error);
+            self.shard_gone(shard, Gone::Lost).await;
+            return Err(trouble);
+        }
+        if swallow {
+            self.swallow_begin(index).await?;
+        }
+        match self.relay(index, passing).await {
+            Ok(report) => {
+                self.after(shard, &report, facts, access).await?;
+                Ok(report)
+            }
+            Err(trouble) => {
+                self.shard_gone(shard, Gone::Lost).await;
+                Err(trouble)
+            }
+        }
+    }
+
+    /// Makes a shard part of the transaction, if there is one, and its backend ready for a statement. True: a BEGIN
+    /// waits in the backend's output, and its answer must be read before the statement's.
+    pub(super) async fn enter(
+        &mut self,
+        shard: ShardIndex,
+        access: Option<Access>,
+        facts: &Facts,
+    ) -> Outcome<(usize, bool)> {
+        let sends = match access {
+            Some(access) => self.transaction.touch(&[shard], access).map_err(|r| trouble::refusal(&r))?,
+            None => Vec::new(),
+        };
+        let begins = sends.iter().any(|send| matches!(send.command, Command::Begin { .. }));
+        match self.make_ready(shard, &sends, facts).await {
+            Ok(done) => Ok(done),
+            Err(trouble) => {
+                if begins {
+                    self.shard_gone(shard, Gone::NeverBegan).await;
+                }
+                Err(trouble)
+            }
+        }
+    }
+
+    async fn make_ready(
+        &mut self,
+        shard: ShardIndex,
+        sends: &[transaction::Send],
+        facts: &Facts,
+    ) -> Outcome<(usize, bool)> {
+        let index = self.backend(shard).await?;
+        if facts.flags.has(Flags::LAST_INSERT_ID) {
+            self.bring_insert_id(index).await?;
+        }
+        let mut pipelined = false;
+        for send in sends {
+            let Some(held) = self.held.get_mut(index) else { return Err(internal("a backend vanished")) };
+            let text = transaction::sql::text(&send.command, transaction::Dialect::MySql);
+            held.lease.put_query(text.as_bytes());
+            if text == "BEGIN" {
+                // A plain BEGIN cannot fail on a backend that was just found healthy: it goes with the statement.
+                pipelined = true;
+            } else {
+                self.own_answer(index, Answer::Query).await?;
+            }
+        }
+        Ok((index, pipelined))
+    }
+
+    async fn bring_insert_id(&mut self, index: usize) -> Outcome<()> {
+        let wanted = self.state.last_insert_id;
+        let Some(held) = self.held.get_mut(index) else { return Ok(()) };
+        if held.insert_id != Some(wanted) {
+            held.lease.put_query(format!("SET last_insert_id={wanted}").as_bytes());
+            self.own_answer(index, Answer::Query).await?;
+            if let Some(held) = self.held.get_mut(index) {
+                held.insert_id = Some(wanted);
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the answer to a BEGIN that was sent ahead of a statement.
+    pub(super) async fn swallow_begin(&mut self, index: usize) -> Outcome<()> {
+        let mut refused = None;
+        let read = self
+            .own_packets(index, Answer::Query, |event, payload| {
+                if event == Event::Err {
+                    refused = Some(super::held::error_text(payload));
+                }
+            })
+            .await;
+        let text = match (read, refused) {
+            (Ok(()), None) => return Ok(()),
+            (Ok(()), Some(text)) => text,
+            (Err(error), _) => error.to_string(),
+        };
+        // The statement is on its way, outside of any transaction: stop it, and say that its outcome is not known.
+        let shard = self.held.get(index).map_or(0, |held| held.shard);
+        let name = self.shard_name(shard);
+        self.kill_and_close(index);
+        self.shard_gone(shard, Gone::Lost).await;
+        Err(MeshError::BackendLost { shard: name, cause: format!("BEGIN failed: {text}") }.into())
+    }
+
+    /// Notes what an answer said: transaction, settings, and what keeps the backend with this session.
+    pub(super) async fn after(
+        &mut self,
+        shard: ShardIndex,
+        report: &Report,
+        facts: &Facts,
+        access: Option<Access>,
+    ) -> Outcome<()> {
+        let Some(index) = self.held.iter().position(|held| held.shard == shard) else { return Ok(()) };
+        let failed = report.failed.is_some();
+        let mut learnt = report.learnt;
+        if failed || report.state_pending {
+            let more = self.ask_status(index).await?;
+            learnt.hidden_change |= more.hidden_change;
+            learnt.one_shot |= more.one_shot;
+            learnt.collation_unknown |= more.collation_unknown;
+        }
+        if report.last_insert_id != 0 {
+            self.state.last_insert_id = report.last_insert_id;
+            if let Some(held) = self.held.get_mut(index) {
+                held.insert_id = Some(report.last_insert_id);
+            }
+        }
+        if learnt.collation_unknown {
+            self.ask_collation(index).await?;
+        }
+        if !failed {
+            self.note_user_variables(index, facts);
+        }
+        self.note_pins(index, facts, learnt.hidden_change, learnt.one_shot);
+        if access.is_some() {
+            self.note_transaction(shard, index, failed).await;
+        }
+        Ok(())
+    }
+
+    fn note_user_variables(&mut self, index: usize, facts: &Facts) {
+        if facts.user_variables.is_empty() {
+            return;
+        }
+        let settings = std::sync::Arc::make_mut(&mut self.state.settings);
+        for (name, value) in &facts.user_variables {
+            settings.user_variables.insert(name.clone(), value.clone());
+        }
+        if let Some(held) = self.held.get_mut(index) {
+            held.lease.memory.settings = std::sync::Arc::clone(&self.state.settings);
+        }
+    }
+
+    fn note_pins(&mut self, index: usize, facts: &Facts, hidden_change: bool, one_shot: bool) {
+        let flags = facts.flags;
+        let literal_set = !facts.user_variables.is_empty();
+        let reason = match facts.kind {
+            StatementKind::Lock => Some("LOCK TABLES"),
+            StatementKind::Handler => Some("HANDLER"),
+            StatementKind::Prepare => Some("PREPARE"),
+            StatementKind::Xa => Some("XA"),
+            StatementKind::Unlock => {
+                self.unpin(index, "LOCK TABLES");
+                None
+            }
+            _ if flags.has(Flags::TEMPORARY) => Some("temporary table"),
+            _ if flags.has(Flags::NAMED_LOCK) => Some("named lock"),
+            _ if flags.has(Flags::USER_VARIABLE_ASSIGN) && !literal_set => Some("computed user variable"),
+            _ if flags.has(Flags::LAST_INSERT_ID_SET) => Some("LAST_INSERT_ID(expression)"),
+            _ if flags.has(Flags::CALC_FOUND_ROWS) => Some("SQL_CALC_FOUND_ROWS"),
+            _ if one_shot => Some("SET of a value for the next statement"),
+            _ if hidden_change && !literal_set => Some("state that the server does not report in detail"),
+            _ => None,
+        };
+        if let Some(reason) = reason {
+            self.pin(index, reason);
+        }
+        if flags.any(Flags::UNKNOWN_FUNCTION) || facts.kind == StatementKind::Call {
+            // A routine may leave locks behind that no report shows.
+            if let Some(held) = self.held.get_mut(index) {
+                held.unclean = true;
+            }
+        }
+    }
+
+    async fn ask_collation(&mut self, index: usize) -> Outcome<()> {
+        let Some(held) = self.held.get_mut(index) else { return Ok(()) };
+        held.lease.put_query(b"SELECT @@character_set_client, @@collation_connection");
+        let mut row = Vec::new();
+        let read = self
+            .own_packets(index, Answer::Query, |event, payload| {
+                if event == Event::Row {
+                    row = payload.to_vec();
+                }
+            })
+            .await;
+        if let Err(error) = read {
+            return Err(self.lose(index, &error));
+        }
+        let mut fields = Vec::new();
+        if protocol::mysql::row::split_text(&row, 2, &mut fields).is_err() {
+            return Ok(());
+        }
+        let text = |n: usize| fields.get(n).cloned().flatten().and_then(|range| row.get(range)).unwrap_or_default();
+        self.state.set_variable(b"collation_connection", text(1));
+        let set = String::from_utf8_lossy(text(0)).into_owned();
+        if let Some(held) = self.held.get_mut(index) {
+            held.lease.memory.settings = std::sync::Arc::clone(&self.state.settings);
+            if !super::charset::is_safe(&set) {
+                held.unclean = true;
+                let text = format!("the character set {set}: bytes of its characters can look like quotes");
+                return Err(Trouble::Broken(MeshError::Unsupported(text)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares what the server says about its transaction with what the session's transaction expects.
+    async fn note_transaction(&mut self, shard: ShardIndex, index: usize, failed: bool) {
+        let open = self.held.get(index).is_some_and(super::held::Held::in_transaction);
+        let branch = self.transaction.branches().iter().any(|branch| branch.shard == shard);
+        if branch && !open {
+            self.shard_gone(shard, if failed { Gone::RolledBack } else { Gone::Ended }).await;
+        }
+        let ran = if failed { Ran::Failed { others_changed: false } } else { Ran::Well };
+        let flow = self.transaction.statement_ended(ran);
+        self.drive(flow).await;
+    }
+
+    /// A branch is gone: the others are rolled back if the transaction says so.
+    pub(super) async fn shard_gone(&mut self, shard: ShardIndex, how: Gone) {
+        let aftermath = self.transaction.branch_gone(shard, how);
+        for send in &aftermath.rollbacks {
+            self.send_command(send).await;
+        }
+        if how == Gone::Lost {
+            let flow = self.transaction.statement_ended(Ran::Failed { others_changed: false });
+            self.drive(flow).await;
+        }
+    }
+}
+
+pub(super) fn internal(what: &str) -> Trouble {
+    MeshError::Internal(what.to_owned()).into()
+}
