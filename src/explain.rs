@@ -18,5 +18,5 @@ pub fn explain(schema: &Schema, sql: &str) -> Result<Vec<String>, MeshError> {
     };
     let tokens = tokens(sql.as_bytes(), dialect).map_err(|error| MeshError::Syntax(error.to_string()))?;
     let plan = plan(&tokens, schema, &PlanContext::default());
-    Ok(format!("{plan:#?}").lines().map(str::to_owned).collect())
+    Ok(plan.explain(&tokens, schema, &[]).lines().map(str::to_owned).collect())
 }

@@ -174,8 +174,7 @@ impl AdminSource for Mesh {
             .ready(deadline)
             .await
             .map_err(|error| MeshError::ShardDown { shard: database.to_owned(), cause: error.to_string() })?;
-        let _ = (schema, sql);
-        Err(MeshError::Internal("not yet".into()))
+        crate::explain::explain(&schema, sql)
     }
 
     async fn reload(&self) -> Result<Changes, String> {
