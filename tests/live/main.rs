@@ -8,5 +8,6 @@
 mod bed;
 mod catalog;
 mod clients;
+mod command_line;
 mod demo;
 mod private_servers;
