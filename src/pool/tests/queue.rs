@@ -108,6 +108,40 @@ async fn a_connection_that_is_being_opened_frees_its_place_when_the_session_goes
     assert_eq!(only(&pools).size, 0);
 }
 
+#[tokio::test(start_paused = true)]
+async fn who_waits_behind_a_connection_that_is_being_opened_gets_its_place_when_that_session_goes() {
+    let (pools, servers) = pools(1);
+    *servers.delay.lock().unwrap() = Duration::from_secs(1);
+    let gone = asker(1);
+    let mut opening = Box::pin(pools.acquire(&Key(0, 0), &gone, soon()));
+    assert!(poll_once(&mut opening).is_pending());
+    let next = {
+        let pools = Arc::clone(&pools);
+        tokio::spawn(async move { pools.acquire(&Key(0, 0), &asker(2), soon()).await.map(|lease| lease.number) })
+    };
+    settle().await;
+    drop(opening);
+    assert_eq!(next.await.unwrap(), Ok(1));
+}
+
+#[tokio::test]
+async fn who_waits_behind_a_connection_that_is_refused_opens_its_own() {
+    let (pools, servers) = pools(1);
+    let lease = pools.acquire(&Key(0, 0), &asker(1), soon()).await.unwrap();
+    servers.set(0, Mood::WrongPassword);
+    let waiters: Vec<_> = (2..5)
+        .map(|session| {
+            let pools = Arc::clone(&pools);
+            tokio::spawn(async move { pools.acquire(&Key(0, 0), &asker(session), soon()).await.err() })
+        })
+        .collect();
+    settle().await;
+    drop(lease);
+    for waiter in waiters {
+        assert!(matches!(waiter.await.unwrap(), Some(AcquireError::Connect { .. })));
+    }
+}
+
 #[tokio::test]
 async fn another_worker_takes_an_idle_backend_and_registers_it_anew() {
     let (pools, servers) = pools(4);

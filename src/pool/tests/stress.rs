@@ -60,9 +60,14 @@ async fn session(pools: Arc<Pools<Fake>>, number: u64, seed: u64, shards: u32) -
 }
 
 fn run(seed: u64, size_max: usize, shards: u32) {
+    run_with(seed, size_max, shards, Duration::ZERO);
+}
+
+fn run_with(seed: u64, size_max: usize, shards: u32, delay: Duration) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap();
     runtime.block_on(async {
         let (pools, servers) = pools(size_max);
+        *servers.delay.lock().unwrap() = delay;
         let tasks: Vec<_> =
             (0..24).map(|number| tokio::spawn(session(Arc::clone(&pools), number, seed, shards))).collect();
         let all = futures_util::future::join_all(tasks);
@@ -91,6 +96,12 @@ fn one_backend_for_many() {
     for seed in 1..=4 {
         run(seed, 1, 1);
     }
+}
+
+#[test]
+fn connections_that_take_a_while_to_open() {
+    run_with(1, 2, 1, Duration::from_micros(200));
+    run_with(2, 1, 2, Duration::from_micros(200));
 }
 
 #[test]
