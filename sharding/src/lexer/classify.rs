@@ -13,12 +13,12 @@ const NOWHERE: u32 = u32::MAX;
 struct Previous {
     kind: TokenKind,
     word: Option<Word>,
-    hash: u64,
+    packed: u64,
     start: usize,
     end: usize,
 }
 
-const NOTHING: Previous = Previous { kind: TokenKind::Semicolon, word: None, hash: 0, start: 0, end: 0 };
+const NOTHING: Previous = Previous { kind: TokenKind::Semicolon, word: None, packed: 0, start: 0, end: 0 };
 
 /// What waits for the next token to be certain.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -135,7 +135,7 @@ impl<'a> Classifier<'a> {
         self.flags.set(Flags::COMPOUND);
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn token(&mut self, raw: &Raw, word: Option<Word>) {
         if self.pending != Pending::Nothing {
             self.settle(raw.kind);
@@ -158,7 +158,7 @@ impl<'a> Classifier<'a> {
         }
         self.before = self.keyword();
         self.before_kind = self.previous.kind;
-        self.previous = Previous { kind: raw.kind, word, hash: raw.hash, start: raw.start, end: raw.end };
+        self.previous = Previous { kind: raw.kind, word, packed: raw.packed, start: raw.start, end: raw.end };
     }
 
     fn keyword(&self) -> Keyword {
@@ -174,7 +174,7 @@ impl<'a> Classifier<'a> {
         self.pending = Pending::Nothing;
     }
 
-    #[inline]
+    #[inline(always)]
     fn word(&mut self, word: Option<Word>) {
         let keyword = word.map_or(Keyword::None, |word| word.keyword);
         if let Some(lead) = self.lead.get_mut(self.words) {
@@ -315,7 +315,7 @@ impl<'a> Classifier<'a> {
         let qualified = self.before_kind == TokenKind::Dot;
         let found = match previous.kind {
             TokenKind::Word if !qualified || self.in_catalog(previous.start) => {
-                functions::find(name, previous.hash, self.mysql)
+                functions::find(name, previous.packed, self.mysql)
             }
             _ => None,
         };

@@ -3,7 +3,7 @@
 //! Out: meaning; a token here is a kind and a range. Invariant: always moves on, never reads behind the end.
 
 use super::bytes::{self, Class, continues_word};
-use super::word_table::mix;
+use super::word_table::pack;
 use super::{Dialect, Flags, LexError, LiteralClass, MySqlModes, MySqlServer, PostgresModes, TokenKind};
 
 /// A token as the cursor sees it.
@@ -12,8 +12,8 @@ pub(super) struct Raw {
     pub(super) kind: TokenKind,
     pub(super) start: usize,
     pub(super) end: usize,
-    /// The word's hash, for the tables of keywords and functions.
-    pub(super) hash: u64,
+    /// The word's packed form, for the tables of keywords and functions.
+    pub(super) packed: u64,
 }
 
 /// The place in the text, and what the place means.
@@ -102,11 +102,11 @@ impl<'a> Cursor<'a> {
     #[inline]
     pub(super) fn token(&mut self, kind: TokenKind, start: usize, end: usize) -> Raw {
         self.at = end;
-        Raw { kind, start, end, hash: 0 }
+        Raw { kind, start, end, packed: 0 }
     }
 
     /// The next token, None at the end of the text.
-    #[inline]
+    #[inline(always)]
     pub(super) fn next(&mut self) -> Result<Option<Raw>, LexError> {
         loop {
             let start = self.at;
@@ -178,15 +178,15 @@ impl<'a> Cursor<'a> {
         self.flags.set(flag);
     }
 
-    #[inline]
+    #[inline(always)]
     fn word(&mut self, start: usize) -> Result<Raw, LexError> {
-        let mut hash = 0;
+        let mut packed = 0;
         let mut end = start;
         while let Some(&byte) = self.sql.get(end) {
             if !continues_word(byte) {
                 break;
             }
-            hash = mix(hash, byte);
+            packed = pack(packed, byte);
             end += 1;
         }
         let next = self.byte(end);
@@ -208,7 +208,7 @@ impl<'a> Cursor<'a> {
             return Ok(literal);
         }
         self.at = end;
-        Ok(Raw { kind: TokenKind::Word, start, end, hash })
+        Ok(Raw { kind: TokenKind::Word, start, end, packed })
     }
 
     /// `.`, or a number that begins with it.
@@ -284,16 +284,16 @@ impl<'a> Cursor<'a> {
 
     fn name_with_digits(&mut self, start: usize) -> Raw {
         let mut end = start;
-        let mut hash = 0;
+        let mut packed = 0;
         while continues_word(self.byte(end)) {
-            hash = mix(hash, self.byte(end));
+            packed = pack(packed, self.byte(end));
             end += 1;
         }
         if self.modes.mysql && self.byte(end) == b'.' && continues_word(self.byte(end + 1)) {
             self.dot_at = end;
         }
         self.at = end;
-        Raw { kind: TokenKind::Word, start, end, hash }
+        Raw { kind: TokenKind::Word, start, end, packed }
     }
 
     /// `0x1f`, `0b01`; in PostgreSQL also `0o17`, any case and underscores.

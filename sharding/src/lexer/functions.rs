@@ -2,7 +2,7 @@
 
 use super::functions_mysql::MYSQL;
 use super::functions_postgres::POSTGRES;
-use super::word_table::{WordTable, hash};
+use super::word_table::{WordTable, packed};
 use super::{Dialect, Flags};
 
 /// What a call of a function means for us.
@@ -65,12 +65,13 @@ static POSTGRES_TABLE: WordTable<FunctionClass, 4096> = WordTable::new(POSTGRES)
 
 /// The class of a built-in function, ASCII case ignored; None: not built in, or nothing is promised about it.
 pub fn function_class(name: &[u8], dialect: Dialect) -> Option<FunctionClass> {
-    find(name, hash(name), dialect.is_mysql())
+    find(name, packed(name), dialect.is_mysql())
 }
 
 #[inline]
-pub(super) fn find(name: &[u8], hash: u64, mysql: bool) -> Option<FunctionClass> {
-    if mysql { MYSQL_TABLE.find(name, hash) } else { POSTGRES_TABLE.find(name, hash) }
+pub(super) fn find(name: &[u8], packed: u64, mysql: bool) -> Option<FunctionClass> {
+    let entry = if mysql { MYSQL_TABLE.find(name, packed) } else { POSTGRES_TABLE.find(name, packed) };
+    entry.map(|entry| entry.1)
 }
 
 #[cfg(test)]

@@ -155,13 +155,13 @@ static ALL: [(&str, Word); COUNT] = {
 
 /// Looks a word up, ASCII case ignored.
 #[inline]
-pub(crate) fn find(word: &[u8], hash: u64) -> Option<Word> {
-    NAMED_TABLE.find(word, hash)
+pub(crate) fn find(word: &[u8], packed: u64) -> Option<Word> {
+    NAMED_TABLE.find(word, packed).map(|entry| entry.1)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::word_table::hash;
+    use super::super::word_table::packed;
     use super::*;
 
     #[test]
@@ -172,11 +172,11 @@ mod tests {
         texts.dedup();
         assert_eq!(texts.len(), before, "a word is listed twice");
         for (text, word) in &ALL {
-            assert_eq!(find(text.as_bytes(), hash(text.as_bytes())), Some(*word), "{text}");
+            assert_eq!(find(text.as_bytes(), packed(text.as_bytes())), Some(*word), "{text}");
             let upper = text.to_ascii_uppercase();
-            assert_eq!(find(upper.as_bytes(), hash(upper.as_bytes())), Some(*word), "{upper}");
+            assert_eq!(find(upper.as_bytes(), packed(upper.as_bytes())), Some(*word), "{upper}");
             assert!(text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{text}");
         }
-        assert_eq!(find(b"sbtest1", hash(b"sbtest1")), None);
+        assert_eq!(find(b"sbtest1", packed(b"sbtest1")), None);
     }
 }

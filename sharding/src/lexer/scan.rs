@@ -233,7 +233,7 @@ impl<'a> Statement<'a> {
         match raw.kind {
             TokenKind::Word => {
                 if !self.classifier.after_dot() {
-                    word = keyword::find(text, raw.hash);
+                    word = keyword::find(text, raw.packed);
                 }
                 self.writer.token(text, !self.mysql || word.is_some_and(keyword::Word::folds));
             }

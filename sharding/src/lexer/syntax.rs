@@ -140,7 +140,7 @@ impl Tokens {
     fn is_operand(&self, index: usize) -> bool {
         self.list().get(index).is_some_and(|token| match token.kind {
             TokenKind::Word => {
-                super::keyword::find(self.text(token), super::word_table::hash(self.text(token))).is_none()
+                super::keyword::find(self.text(token), super::word_table::packed(self.text(token))).is_none()
             }
             TokenKind::Literal(_) | TokenKind::QuotedIdentifier | TokenKind::RightParenthesis => true,
             TokenKind::Placeholder | TokenKind::UserVariable | TokenKind::SystemVariable => true,

@@ -154,9 +154,8 @@ fn isolation(reader: &mut Reader<'_>) -> Option<Isolation> {
 fn set_transaction(reader: &mut Reader<'_>) -> Option<Verb> {
     let mysql = reader.mysql();
     let mut scope = Scope::Default;
-    if !mysql && reader.eat(&["session", "characteristics", "as"]) {
-        scope = Scope::Session;
-    } else if mysql && reader.eat_one_of(&["session", "local"]) {
+    let words = if mysql { &["session"][..] } else { &["session", "characteristics", "as"] };
+    if reader.eat(words) || (mysql && reader.eat(&["local"])) {
         scope = Scope::Session;
     } else if mysql && reader.eat(&["global"]) {
         scope = Scope::Global;
