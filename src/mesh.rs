@@ -10,6 +10,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::catalog::Catalog;
 use crate::config::{Config, Overrides};
+use crate::log::LogControl;
 use crate::metrics::Metrics;
 use crate::{mysql, postgres};
 use crate::sessions::Sessions;
@@ -32,6 +33,8 @@ pub struct Mesh {
     pub postgres: Arc<postgres::Front>,
     /// Schemas of the logical databases, read from their shards.
     pub catalog: Catalog,
+    /// Changes what is logged.
+    pub log: LogControl,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// When the process began to serve.

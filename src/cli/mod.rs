@@ -175,9 +175,9 @@ pub fn run(arguments: Vec<OsString>) -> ExitCode {
 
 fn serve(file: &FileArgument, overrides: Overrides) -> Result<(), Failure> {
     let config = Config::load_with(&file.config, &overrides)?;
-    LogControl::start(&config.log).map_err(Failure::line)?;
+    let log = LogControl::start(&config.log).map_err(Failure::line)?;
     runtime(true)?.block_on(async {
-        let running = Running::start(config, overrides).map_err(Failure::line)?;
+        let running = Running::start(config, overrides, log).map_err(Failure::line)?;
         let addresses = running.addresses();
         tracing::info!(
             mysql = shown(addresses.mysql),
@@ -201,8 +201,8 @@ fn shown(address: Option<std::net::SocketAddr>) -> String {
 fn run_demo(directory: Option<PathBuf>, shards: usize, overrides: Overrides) -> Result<(), Failure> {
     // What the demo says is its own; log lines are for what goes wrong, unless asked for.
     let log = Log { level: LogLevel::Warn, format: LogFormat::Text, slow: None, literals: false };
-    LogControl::start(&log).map_err(Failure::line)?;
-    demo::run(DemoOptions { directory, shards, overrides }).map_err(Failure::line)
+    let log = LogControl::start(&log).map_err(Failure::line)?;
+    demo::run(DemoOptions { directory, shards, overrides }, &log).map_err(Failure::line)
 }
 
 /// A runtime for what belongs to no worker: with a thread of its own for serving, on this thread otherwise.

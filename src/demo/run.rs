@@ -10,6 +10,7 @@ use super::servers::{DEFAULT_PORTS, SERVER_USER, Server, ServerError, ServerKind
 use super::shop::{self, LoadError, Login, Sizes};
 use super::{configuration, servers};
 use crate::config::{Config, ConfigError, Listen, Overrides};
+use crate::log::LogControl;
 use crate::serve::{Addresses, Running, StartError};
 
 /// Most shards of each kind: more would only fill the machine.
@@ -76,7 +77,7 @@ pub enum DemoError {
 ///
 /// # Errors
 /// [`DemoError`]; whatever was started is stopped before it returns.
-pub fn run(options: DemoOptions) -> Result<(), DemoError> {
+pub fn run(options: DemoOptions, log: &LogControl) -> Result<(), DemoError> {
     if !(1..=SHARDS_MAX).contains(&options.shards) {
         return Err(DemoError::Shards);
     }
@@ -107,7 +108,7 @@ pub fn run(options: DemoOptions) -> Result<(), DemoError> {
         .enable_all()
         .build()
         .map_err(DemoError::Runtime)?;
-    let served = runtime.block_on(serve(&options, &mut place, &servers, &started));
+    let served = runtime.block_on(serve(&options, log, &mut place, &servers, &started));
     runtime.shutdown_timeout(LOOK);
     servers.close();
     served
@@ -146,6 +147,7 @@ fn start(servers: &Servers, wanted: &[Server]) -> Result<Vec<Server>, ServerErro
 
 async fn serve(
     options: &DemoOptions,
+    log: &LogControl,
     place: &mut Place,
     servers: &Servers,
     started: &[Server],
@@ -161,7 +163,7 @@ async fn serve(
     let file = servers.directory().join("dbmesh.toml");
     servers::write_private(&file, &configuration::text(started, place.password()))?;
     let config = Config::load_with(&file, &options.overrides).map_err(DemoError::Config)?;
-    let running = Running::start(config, options.overrides.clone())?;
+    let running = Running::start(config, options.overrides.clone(), log.clone())?;
     let addresses = running.addresses();
     let outcome = async {
         if !place.loaded() {
@@ -210,7 +212,7 @@ fn say_what_to_try(options: &DemoOptions, servers: &Servers, addresses: &Address
     let mut out = format!("\ndbmesh serves the database shop on {shards} MariaDB and {shards} PostgreSQL shards.\n\n");
     let mut line = |name: &str, address: Option<SocketAddr>, login: &str| {
         if let Some(address) = address {
-            let _ = writeln!(out, "  {name:<28}{address:<22}{login}");
+            let _ = writeln!(out, "  {name:<30}{address:<22}{login}");
         }
     };
     line("MySQL protocol", addresses.mysql, "user app, password app");

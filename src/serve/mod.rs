@@ -21,6 +21,7 @@ use crate::config::{Config, Overrides, Protocol};
 use crate::interrupt::Reason;
 use crate::listen::tls::{self, TlsError};
 use crate::listen::workers::Workers;
+use crate::log::LogControl;
 use crate::mesh::Mesh;
 use crate::metrics::Metrics;
 use crate::mysql;
@@ -82,7 +83,7 @@ impl Running {
     ///
     /// # Errors
     /// See [`StartError`].
-    pub fn start(config: Config, overrides: Overrides) -> Result<Self, StartError> {
+    pub fn start(config: Config, overrides: Overrides, log: LogControl) -> Result<Self, StartError> {
         let system = |what| move |cause| StartError::System { what, cause };
         let sockets = Sockets::bind(&config.listen).map_err(StartError::Listen)?;
         let addresses = sockets.addresses();
@@ -104,6 +105,7 @@ impl Running {
         let postgres = postgres::Front::new(Arc::clone(&config), pool.clone(), workers.count()).map_err(random)?;
         let mesh = Arc::new(Mesh {
             catalog,
+            log,
             metrics: Arc::new(metrics),
             started_at: std::time::Instant::now(),
             overrides,
@@ -115,6 +117,8 @@ impl Running {
             stop: stop.clone(),
             config,
         });
+        tokio::spawn(Arc::clone(&mesh.mysql.pools).upkeep());
+        tokio::spawn(Arc::clone(&mesh.postgres.pools).upkeep());
         sockets.serve(&mesh, &workers, &stopped);
         Ok(Self { mesh, workers, stop, addresses })
     }
@@ -165,6 +169,8 @@ impl Running {
             self.mesh.sessions.interrupt_all(Reason::Session);
             tokio::time::sleep(DRAIN_LOOK).await;
         }
+        self.mesh.mysql.pools.shut_down();
+        self.mesh.postgres.pools.shut_down();
         if let Some(workers) = Arc::into_inner(self.workers) {
             workers.stop();
         }
