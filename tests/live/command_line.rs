@@ -1,7 +1,7 @@
 //! The command line against real servers, and how it fails.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use dbmesh::demo::servers::SERVER_USER;
 
@@ -119,6 +119,35 @@ async fn plan_reads_the_tables_of_the_shards() {
     assert!(!said.success && said.errors.lines().count() == 1, "{}", said.errors);
     let said = dbmesh(&["plan", "-c", &path(&good), "--database", "nowhere", "--protocol", "mysql", "SELECT 1"]).run();
     assert_eq!(said.errors, "dbmesh: there is no mysql database nowhere\n");
+}
+
+#[test]
+fn plan_without_servers() {
+    let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/mysql-sharded.toml").display().to_string();
+    let mut sql = String::new();
+    for (table, key) in [("customers", "id"), ("orders", "customer_id"), ("order_items", "customer_id")] {
+        let _ = writeln!(sql, "CREATE TABLE {table} ({key} BIGINT NOT NULL, n INT, total DECIMAL(12,2));");
+    }
+    sql.push_str("CREATE TABLE products (id BIGINT PRIMARY KEY); CREATE TABLE settings (name VARCHAR(80));");
+    let schema = file(&sql);
+    let plan = |sql: &str| {
+        let arguments =
+            ["plan", "--schema", &path(&schema), "--rules", &rules, "--database", "shop", "--protocol", "mysql"];
+        dbmesh(&arguments).args([sql]).ok()
+    };
+    let one = plan("SELECT n FROM orders WHERE customer_id = 7");
+    let all = plan("SELECT n FROM orders ORDER BY n LIMIT 5");
+    assert!(!one.is_empty() && !all.is_empty() && one != all, "{one}{all}");
+    let lonely = dbmesh(&["plan", "--schema", &path(&schema), "--database", "shop", "--protocol", "mysql", "SELECT 1"]);
+    assert!(lonely.run().errors.contains("--rules"));
+    let empty = file("");
+    let arguments = ["plan", "--schema", &path(&empty), "--rules", &rules, "--database", "shop", "--protocol", "mysql"];
+    let said = dbmesh(&arguments).args(["SELECT 1"]).run();
+    assert!(
+        !said.success && said.errors.contains("orders has a rule, but the schema does not create it"),
+        "{}",
+        said.errors
+    );
 }
 
 #[test]
