@@ -102,7 +102,7 @@ mod tests {
             let report = report.clone();
             workers.spawn(move |worker| async move { report.send(worker.0).expect("receiver lives") });
         }
-        let mut numbers: Vec<usize> = seen.iter().take(4).collect();
+        let mut numbers: Vec<u16> = seen.iter().take(4).collect();
         numbers.sort_unstable();
         assert_eq!(numbers, [0, 0, 1, 1]);
         workers.stop();
