@@ -1,10 +1,15 @@
 //! What the planner knows of a logical database: its shards, its tables, their columns and how they are sharded.
 //! Out: loading (the process reads it from the shards), statements, and anything that changes while a plan is made.
 
+mod column_type;
+mod from_sql;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::placement::SlotMap;
+
+pub use from_sql::{RowsWhere, TableRule};
 
 /// Number of a shard within its logical database, from 0.
 pub type ShardIndex = u16;
