@@ -36,10 +36,16 @@ pub(super) fn assemble(source: &Source, facts: &[Option<Arc<ShardFacts>>], versi
     assembly.check_settings();
     let rules = assembly.rules();
     for (name, rule) in &rules {
-        schema.insert(assembly.declared(name, rule));
+        let table = assembly.declared(name, rule);
+        // Behind one shard every statement passes as it came, also one about a table that is not there yet.
+        if source.shards.len() > 1 {
+            schema.insert(table);
+        }
     }
-    for table in assembly.undeclared(&rules) {
-        schema.insert(table);
+    if source.shards.len() > 1 {
+        for table in assembly.undeclared(&rules) {
+            schema.insert(table);
+        }
     }
     Assembled { schema, findings: assembly.findings }
 }
@@ -243,6 +249,7 @@ impl<'a> Assembly<'a> {
         let facts: HashMap<usize, &ShardFacts> = self.known.iter().map(|known| (known.shard, known.facts)).collect();
         let mut bare_tables: BTreeMap<usize, usize> = BTreeMap::new();
         let mut tables = Vec::new();
+        let mut ambiguous_tables = 0;
         for (name, shards) in places {
             let Some(first) = shards.first().copied() else { continue };
             let Some(table) = facts.get(&first).and_then(|facts| facts.tables.get(name)) else { continue };
@@ -250,6 +257,9 @@ impl<'a> Assembly<'a> {
                 let names: BTreeSet<&str> = shards.iter().map(|shard| self.source.shard_name(*shard)).collect();
                 let list = names.into_iter().collect::<Vec<_>>().join(", ");
                 if table.kind == TableKind::Table {
+                    ambiguous_tables += 1;
+                }
+                if table.kind == TableKind::Table && ambiguous_tables <= AMBIGUOUS_NAMED_MAX {
                     let problem = Problem::Ambiguous { table: name.to_string(), shards: list };
                     self.report(Severity::Warning, None, problem);
                 }
@@ -278,12 +288,19 @@ impl<'a> Assembly<'a> {
                 }
             }
         }
+        if ambiguous_tables > AMBIGUOUS_NAMED_MAX {
+            let tables = ambiguous_tables - AMBIGUOUS_NAMED_MAX;
+            self.report(Severity::Warning, None, Problem::MoreAmbiguous { tables });
+        }
         for (shard, count) in bare_tables {
             self.report(Severity::Warning, Some(shard), Problem::TooManyTables { tables: count });
         }
         tables
     }
 }
+
+/// How many undeclared tables on several shards are named one by one.
+const AMBIGUOUS_NAMED_MAX: usize = 20;
 
 const PARTITION_DEPTH_MAX: usize = 32;
 

@@ -79,6 +79,11 @@ pub enum Problem {
         /// The shards.
         shards: String,
     },
+    /// As many more undeclared tables are on several shards.
+    MoreAmbiguous {
+        /// How many.
+        tables: usize,
+    },
     /// Columns of some undeclared tables were not read: the shard has too many tables.
     TooManyTables {
         /// How many tables have no columns here.
@@ -118,6 +123,7 @@ impl fmt::Display for Problem {
             Self::Ambiguous { table, shards } => {
                 write!(f, "undeclared table {table} exists on several shards ({shards}): declare it to use it")
             }
+            Self::MoreAmbiguous { tables } => write!(f, "{tables} more undeclared tables exist on several shards"),
             Self::TooManyTables { tables } => {
                 write!(f, "columns of {tables} undeclared tables were not read; declare those that are used with others")
             }

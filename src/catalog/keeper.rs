@@ -20,6 +20,9 @@ use super::source::Source;
 /// How often everything is read again without being asked: changes made behind our back show after this long.
 const REFRESH_PAUSE: Duration = Duration::from_secs(30);
 
+/// ... but reading takes at most this part of the time: 1 %.
+const READ_SHARE: u32 = 100;
+
 /// Least time between two reads, however often they are asked for.
 const PAUSE_MIN: Duration = Duration::from_millis(20);
 
@@ -33,6 +36,8 @@ struct Memory {
     errors: Vec<Option<LoadError>>,
     read_at: Vec<Option<Instant>>,
     published: Option<Published>,
+    /// How long after a read everything is read again.
+    refresh_pause: Duration,
 }
 
 /// The published schema, what was found wrong with it, and the facts that it was made from.
@@ -51,11 +56,15 @@ pub(super) async fn keep(catalog: Weak<DatabaseCatalog>) {
         let Some(alive) = catalog.upgrade().filter(|catalog| !catalog.is_retired()) else { return };
         let asked = alive.asked();
         memory.resize(alive.source().shards.len());
+        let begun = Instant::now();
         let down = memory.errors.iter().enumerate().filter(|(_, error)| error.is_some()).map(|(shard, _)| shard);
-        let due = memory.read_at.iter().flatten().min().is_none_or(|oldest| oldest.elapsed() >= REFRESH_PAUSE);
-        let shards: Vec<usize> =
-            if asked > answered || due { (0..alive.source().shards.len()).collect() } else { down.collect() };
+        let due = memory.read_at.iter().flatten().min().is_none_or(|oldest| oldest.elapsed() >= memory.refresh_pause);
+        let all = asked > answered || due;
+        let shards: Vec<usize> = if all { (0..alive.source().shards.len()).collect() } else { down.collect() };
         round(&alive, &mut memory, shards, asked).await;
+        if all {
+            memory.refresh_pause = REFRESH_PAUSE.max(begun.elapsed() * READ_SHARE);
+        }
         answered = asked;
         let (wake, source) = (Arc::clone(&alive.wake), Arc::clone(alive.source()));
         drop(alive);
@@ -118,7 +127,11 @@ impl Memory {
     }
 
     fn pause(&self, source: &Source) -> Duration {
-        if self.errors.iter().any(Option::is_some) { source.retry_pause.min(REFRESH_PAUSE) } else { REFRESH_PAUSE }
+        if self.errors.iter().any(Option::is_some) {
+            source.retry_pause.min(self.refresh_pause)
+        } else {
+            self.refresh_pause
+        }
     }
 
     /// Remembers what came of reading a shard. A shard that is down keeps the tables it had.

@@ -24,7 +24,8 @@ pub(super) type Outcome = (usize, Result<ShardFacts, LoadError>);
 /// Begins to read these shards; outcomes arrive in any order. Dropping the set ends the reads.
 pub(super) fn begin(source: &Arc<Source>, shards: impl IntoIterator<Item = usize>) -> JoinSet<Outcome> {
     let mut reads = JoinSet::new();
-    let wanted = Arc::new(Wanted { declared: source.rules.iter().map(|rule| source.rule_name(rule)).collect() });
+    let declared = source.rules.iter().map(|rule| source.rule_name(rule)).collect();
+    let wanted = Arc::new(Wanted { declared, only_declared: source.shards.len() == 1 });
     for shard in shards {
         let (source, wanted) = (Arc::clone(source), Arc::clone(&wanted));
         reads.spawn(async move { (shard, read(&source, shard, &wanted).await) });

@@ -28,20 +28,25 @@ pub(super) async fn load(
     let mut facts = ShardFacts { settings: settings(&control).await?, ..ShardFacts::default() };
     control.run("opening a snapshot", begin).await?;
     facts.routines = routines(&control).await?;
-    let relations = relations(&control).await?;
+    let mut relations = relations(&control).await?;
+    if wanted.only_declared {
+        relations.retain(|_, relation| wanted.declared.contains(&relation.name));
+    }
     let name_of = |oid: &Oid| relations.get(oid).map(|relation| relation.name.clone());
     let mut touched = touched(&control, &relations).await?;
     let parents: HashMap<Oid, Oid> = inherited(&control).await?.into_iter().collect();
-    let detailed = wanted.detailed(relations.iter().map(|(oid, relation)| {
+    let all = wanted.all(relations.len());
+    let is_detailed = |oid: &Oid, relation: &Relation| {
         let notable = relation.kind == TableKind::View || touched.contains_key(oid) || parents.contains_key(oid);
-        (relation.name.clone(), notable)
-    }));
-    let oids = relations.iter().filter(|(_, relation)| detailed.contains(&relation.name)).map(|(oid, _)| *oid);
-    let mut parts = parts(&control, oids.collect()).await?;
+        all || wanted.one(&relation.name, notable)
+    };
+    let oids = relations.iter().filter(|(oid, relation)| is_detailed(oid, relation)).map(|(oid, _)| *oid);
+    let detailed: HashSet<Oid> = oids.collect();
+    let mut parts = parts(&control, detailed.iter().copied().collect()).await?;
     control.run("closing the snapshot", "COMMIT").await?;
     for (oid, relation) in &relations {
         let reaches = touched.remove(oid).unwrap_or(Reaches::Nothing);
-        let detail = detailed.contains(&relation.name).then(|| {
+        let detail = detailed.contains(oid).then(|| {
             let (columns, unique_keys) = parts.take(*oid);
             TableDetail { columns, unique_keys, reaches }
         });
@@ -201,8 +206,7 @@ impl Parts {
     }
 }
 
-async fn parts(control: &PostgresControl, oids: HashSet<Oid>) -> Result<Parts, LoadError> {
-    let oids: Vec<Oid> = oids.into_iter().collect();
+async fn parts(control: &PostgresControl, oids: Vec<Oid>) -> Result<Parts, LoadError> {
     let mut parts = Parts::default();
     // A domain counts as the type it is made of. The database's default collation is shown by its own name.
     let sql = "SELECT a.attrelid::int8, a.attnum, a.attname::text, \

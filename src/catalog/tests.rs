@@ -171,8 +171,8 @@ fn keys_that_cannot_be_keys_are_reported() {
         (float, "id", "floating point"),
         (view, "id", "a view"),
     ] {
-        let shards = [facts(my, &[("t", facts_of_table)])];
-        let assembled = assemble(&source(my, 1, vec![sharded("t", key)]), &shards, 1);
+        let shards = [facts(my, &[("t", facts_of_table)]), None];
+        let assembled = assemble(&source(my, 2, vec![sharded("t", key)]), &shards, 1);
         let found = problems(&assembled.findings).join("\n");
         assert!(found.contains(expected), "{found}");
         assert!(matches!(placement(&assembled.schema, my, "t"), Placement::Unusable(_)));
@@ -244,7 +244,29 @@ fn folded_names_match_rules_of_any_case() {
     let my = Protocol::MySql;
     let mut shard = ShardFacts::clone(&facts(my, &[("orders", table(&[("id", BIGINT)]))]).expect("facts"));
     shard.names_fold = true;
-    let assembled = assemble(&source(my, 1, vec![sharded("Orders", "ID")]), &[Some(Arc::new(shard))], 1);
+    let assembled = assemble(&source(my, 2, vec![sharded("Orders", "ID")]), &[Some(Arc::new(shard)), None], 1);
     assert!(matches!(placement(&assembled.schema, my, "orders"), Placement::Sharded(_)));
     assert!(assembled.schema.names_fold);
+}
+
+#[test]
+fn behind_one_shard_every_table_is_where_it_is() {
+    let my = Protocol::MySql;
+    let shards = [facts(my, &[("here", table(&[("id", BIGINT)]))])];
+    let assembled = assemble(&source(my, 1, vec![sharded("not_yet", "id")]), &shards, 1);
+    assert_eq!(assembled.schema.tables().count(), 0);
+    assert!(!assembled.schema.is_split());
+    assert_eq!(problems(&assembled.findings), ["error: declared table not_yet does not exist on any shard"]);
+}
+
+#[test]
+fn of_many_ambiguous_tables_the_first_are_named() {
+    let my = Protocol::MySql;
+    let names: Vec<String> = (0..100).map(|n| format!("t{n:03}")).collect();
+    let tables: Vec<(&str, TableFacts)> = names.iter().map(|name| (name.as_str(), table(&[("id", BIGINT)]))).collect();
+    let assembled = assemble(&source(my, 2, Vec::new()), &[facts(my, &tables), facts(my, &tables)], 1);
+    assert_eq!(assembled.findings.len(), 21);
+    let last = assembled.findings.last().expect("a finding");
+    assert_eq!(last.problem, Problem::MoreAmbiguous { tables: 80 });
+    assert_eq!(assembled.schema.tables().count(), 100);
 }

@@ -5,23 +5,29 @@ use std::collections::HashSet;
 
 use sharding::schema::TableName;
 
-/// Up to this many tables, columns of all of them are read.
-const TABLES_MAX: usize = 2_000;
+/// Up to this many tables, columns of all of them are read. MariaDB opens every table for its columns and foreign keys,
+/// which takes milliseconds each when it is cold.
+const TABLES_MAX: usize = 500;
 
-/// Which tables are read with their columns.
+/// Which tables are read.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Wanted {
-    /// Declared tables: always.
+    /// Declared tables: always, with their columns.
     pub declared: HashSet<TableName>,
+    /// Read nothing else: with one shard, it does not matter where undeclared tables are.
+    pub only_declared: bool,
 }
 
 impl Wanted {
-    /// The tables to read in detail, of all names found; each comes with whether it touches others (view, trigger, ...).
-    pub(super) fn detailed(&self, tables: impl Iterator<Item = (TableName, bool)>) -> HashSet<TableName> {
-        let tables: Vec<_> = tables.collect();
-        let all = tables.len() <= TABLES_MAX;
-        let kept = tables.into_iter().filter(|(name, notable)| all || *notable || self.declared.contains(name));
-        kept.map(|(name, _)| name).collect()
+    /// Whether a shard with so many tables is read completely.
+    pub(super) fn all(&self, tables: usize) -> bool {
+        !self.only_declared && tables <= TABLES_MAX
+    }
+
+    /// Whether this table is read with its columns, on a shard that is not read completely. `notable`: it touches other
+    /// tables (a view, triggers, ...).
+    pub(super) fn one(&self, name: &TableName, notable: bool) -> bool {
+        self.declared.contains(name) || (notable && !self.only_declared)
     }
 }
 
@@ -32,10 +38,10 @@ mod tests {
     #[test]
     fn of_very_many_tables_only_the_notable_are_detailed() {
         let name = |n: usize| TableName { schema: None, name: format!("t{n}") };
-        let wanted = Wanted { declared: HashSet::from([name(7)]) };
-        let few = wanted.detailed((0..10).map(|n| (name(n), false)));
-        assert_eq!(few.len(), 10);
-        let many = wanted.detailed((0..100_000).map(|n| (name(n), n == 9)));
-        assert_eq!(many, HashSet::from([name(7), name(9)]));
+        let wanted = Wanted { declared: HashSet::from([name(7)]), only_declared: false };
+        assert!(wanted.all(10) && !wanted.all(100_000));
+        assert!(wanted.one(&name(7), false) && wanted.one(&name(9), true) && !wanted.one(&name(9), false));
+        let wanted = Wanted { only_declared: true, ..wanted };
+        assert!(!wanted.all(10) && wanted.one(&name(7), false) && !wanted.one(&name(9), true));
     }
 }

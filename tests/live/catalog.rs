@@ -272,22 +272,22 @@ async fn postgresql_tables_are_read_as_they_are() {
 #[tokio::test]
 async fn changes_are_followed_when_they_are_noted_and_otherwise_keep_the_version() {
     for kind in [ServerKind::MariaDb, ServerKind::Postgres] {
-        let database = Database::new(kind, 1).await;
-        database.everywhere("CREATE TABLE a (id INT PRIMARY KEY)").await;
+        let database = Database::new(kind, 2).await;
+        database.on_shard(1, "CREATE TABLE a (id INT PRIMARY KEY)").await;
         let (_catalog, own) = catalog(&database, "", "");
         let before = own.ready(deadline()).await.expect("a schema");
         assert!(!before.is_split());
         let again = own.refresh(deadline()).await.expect("a schema");
         assert_eq!(again.version, before.version, "nothing changed");
-        database.everywhere("CREATE TABLE b (id INT PRIMARY KEY)").await;
+        database.on_shard(1, "CREATE TABLE b (id INT PRIMARY KEY)").await;
         own.note_ddl();
         assert_eq!(own.version(), 0, "nobody plans with what is known to be old");
         assert!(own.current().is_none());
         let after = own.ready(deadline()).await.expect("a schema");
         assert!(after.version > before.version);
-        assert_eq!(table(&after, "b").placement, Placement::Single(0));
+        assert_eq!(table(&after, "b").placement, Placement::Single(1));
         assert_eq!(own.current().expect("current again").version, after.version);
-        database.everywhere("DROP TABLE a").await;
+        database.on_shard(1, "DROP TABLE a").await;
         own.note_ddl();
         let after = own.ready(deadline()).await.expect("a schema");
         assert!(after.table(&TableName::plain(after.protocol, "a")).is_none());
