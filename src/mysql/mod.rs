@@ -3,6 +3,7 @@
 
 pub mod backend;
 pub mod connect;
+pub mod execution;
 pub mod front;
 pub mod memory;
 mod session;

@@ -192,6 +192,12 @@ impl Scanner {
         self.status
     }
 
+    /// Which command is answered.
+    #[must_use]
+    pub fn answers(&self) -> Answer {
+        self.answer
+    }
+
     /// Whether the answer ended with an error.
     #[must_use]
     pub fn failed(&self) -> bool {

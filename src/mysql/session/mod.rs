@@ -9,8 +9,11 @@ mod kill;
 mod login;
 mod query;
 mod relay;
+mod route;
+mod scatter;
 mod settings;
 mod single;
+mod spread;
 mod state;
 mod statements;
 mod transaction;
@@ -37,6 +40,7 @@ use crate::sessions::{Activity, Entry, Identity};
 use client::{Client, Place, ReadError};
 use held::Held;
 use login::Admitted;
+use route::Catalogued;
 use state::State;
 use statements::Statements;
 use trouble::{Outcome, Trouble};
@@ -56,6 +60,7 @@ pub(super) struct Session {
     began: u64,
     held: Vec<Held>,
     statements: Statements,
+    catalogued: Catalogued,
 }
 
 /// Serves one client until it leaves.
@@ -122,6 +127,7 @@ impl Session {
             collation: admitted.login.collation,
             transaction: Transaction::new(Dialect::MySql, ::transaction::TransactionType::Atomic),
             statements: Statements::default(),
+            catalogued: Catalogued::default(),
             held: Vec::new(),
             began: 0,
             mesh,

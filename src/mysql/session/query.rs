@@ -6,12 +6,14 @@ use std::cell::RefCell;
 use protocol::mysql::capability;
 use protocol::mysql::response::Answer;
 use sharding::lexer::verbs::{self, Verb as Said};
-use sharding::lexer::{Flags, Scan, ScannedStatement, Span, StatementKind};
-use transaction::Access;
+use sharding::lexer::{self, Flags, Scan, ScannedStatement, Span, StatementKind};
+use sharding::plan::{Bound, Effects};
+use transaction::{Access, ShardIndex};
 
 use super::client::Place;
 use super::commands::query_packet;
 use super::relay::{Passing, Report};
+use super::route::Routed;
 use super::single::{Facts, Outgoing};
 use super::trouble::{Outcome, Trouble};
 use super::{MeshError, Session};
@@ -139,11 +141,88 @@ impl Session {
         self.transaction.admits().map_err(|r| super::trouble::refusal(&r))?;
         self.refuse_what_is_elsewhere(scanned.flags)?;
         let facts = Facts { kind: scanned.kind, flags: scanned.flags, user_variables: UserVariables::new() };
-        let outgoing = wire.map_or_else(|| Outgoing::Built(query_packet(sql)), Outgoing::Wire);
+        let base = access(scanned);
+        if self.is_relay() {
+            let shard = self.any_shard();
+            return self.send_whole(shard, base, sql, wire, None, &facts, place).await;
+        }
+        let routed = self.route(sql, &[]).await?;
+        let access = access_of(base, &routed.plan.effects, scanned.kind);
+        match &routed.bound {
+            Bound::Merge { .. } => self.scatter(&routed, sql, None, access, &facts, place).await,
+            Bound::Spread { .. } => self.spread(&routed, sql, None, &facts, place).await,
+            Bound::Single { .. } | Bound::Local => {
+                let shard = self.single_shard(&routed, &facts)?;
+                let text = self.text_for(&routed, sql, shard)?;
+                let done = self.send_whole(shard, access, sql, wire, text, &facts, place).await?;
+                if !done.failed {
+                    self.note_ddl(&routed);
+                }
+                Ok(done)
+            }
+        }
+    }
+
+    /// Sends a statement to one shard: as it came, or with the text that it has there.
+    #[allow(clippy::too_many_arguments)]
+    async fn send_whole(
+        &mut self,
+        shard: ShardIndex,
+        access: Access,
+        sql: &[u8],
+        wire: Option<&[u8]>,
+        text: Option<Vec<u8>>,
+        facts: &Facts,
+        place: Place,
+    ) -> Outcome<Done> {
+        let outgoing = match (text, wire) {
+            (Some(text), _) => Outgoing::Built(query_packet(&text)),
+            (None, Some(wire)) => Outgoing::Wire(wire),
+            (None, None) => Outgoing::Built(query_packet(sql)),
+        };
         let passing = Passing { answer: Answer::Query, place, statement: None };
-        let shard = self.any_shard();
-        let report = self.run_single(shard, Some(access(scanned)), outgoing, passing, &facts).await?;
+        let report = self.run_single(shard, Some(access), outgoing, passing, facts).await?;
         Ok(Done::of(&report))
+    }
+
+    /// The shard of a statement that goes to one.
+    pub(super) fn single_shard(&self, routed: &Routed, facts: &Facts) -> Result<ShardIndex, MeshError> {
+        let shard = match &routed.bound {
+            Bound::Single { shard, anywhere: false } => *shard,
+            _ => self.any_shard(),
+        };
+        // What only one backend knows cannot be read on another.
+        let reads = facts.flags.any(Flags::USER_VARIABLE_READ.with(Flags::NAMED_LOCK));
+        let elsewhere = self.held.iter().any(|held| held.shard != shard && !held.pins.is_empty());
+        if reads && elsewhere {
+            let text = "a statement that reads state of the session which is on another shard";
+            return Err(MeshError::Unsupported(text.to_owned()));
+        }
+        Ok(shard)
+    }
+
+    /// The text of a statement on a shard, if it is not the client's.
+    pub(super) fn text_for(
+        &self,
+        routed: &Routed,
+        sql: &[u8],
+        shard: ShardIndex,
+    ) -> Result<Option<Vec<u8>>, MeshError> {
+        if routed.plan.edits.is_empty() {
+            return Ok(None);
+        }
+        let tokens = lexer::tokens(sql, self.state.dialect()).map_err(|error| MeshError::Syntax(error.to_string()))?;
+        let text = routed.plan.rewrite_whole(&tokens, &routed.schema, shard);
+        text.map(Some).map_err(|refusal| super::route::refused(&refusal))
+    }
+
+    /// A statement that changed the schema: it is read again.
+    pub(super) fn note_ddl(&mut self, routed: &Routed) {
+        if routed.plan.effects.changes_schema
+            && let Some(catalog) = self.catalog()
+        {
+            catalog.note_ddl();
+        }
     }
 
     pub(super) async fn obey_verb(&mut self, said: &Said, place: Place) -> Outcome<bool> {
@@ -205,4 +284,13 @@ pub(super) fn access(scanned: &ScannedStatement) -> Access {
         K::Ddl | K::Truncate | K::Lock | K::Grant | K::Analyze | K::Flush => Access::CommitsImplicitly,
         _ => Access::Write,
     }
+}
+
+/// As [`access`], with what the plan knows.
+pub(super) fn access_of(base: Access, effects: &Effects, kind: StatementKind) -> Access {
+    let shows = matches!(kind, StatementKind::Show | StatementKind::Explain);
+    if base == Access::Read && !shows && (effects.writes || effects.locks || effects.unknown) {
+        return Access::Write;
+    }
+    base
 }

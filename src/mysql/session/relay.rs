@@ -57,10 +57,14 @@ impl Passing {
     }
 }
 
-enum Woke {
+pub(super) enum Woke {
+    /// The backend sent something, or broke.
     Backend(io::Result<usize>),
+    /// The client sent something, or left.
     Client(io::Result<usize>),
+    /// Somebody wants the statement or the session to end.
     Interrupt(Reason),
+    /// The statement runs for too long.
     Late,
 }
 
@@ -361,7 +365,8 @@ fn has_tail(ok: &OkPacket<'_>, length: usize) -> bool {
     length > HEADER + 1 + width(ok.affected_rows) + width(ok.last_insert_id) + 4
 }
 
-async fn wait(
+/// Waits for whatever comes first while a backend works.
+pub(super) async fn wait(
     client: &mut Client,
     backend: &mut MySqlBackend,
     interrupt: &Interrupt,

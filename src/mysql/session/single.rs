@@ -122,7 +122,7 @@ impl Session {
         }
     }
 
-    async fn make_ready(
+    pub(super) async fn make_ready(
         &mut self,
         shard: ShardIndex,
         sends: &[transaction::Send],
@@ -214,7 +214,7 @@ impl Session {
         }
         self.note_pins(index, facts, learnt.hidden_change, learnt.one_shot);
         if access.is_some() {
-            self.note_transaction(shard, index, failed).await;
+            self.note_transaction(shard, failed).await;
         }
         Ok(())
     }
@@ -232,7 +232,7 @@ impl Session {
         }
     }
 
-    fn note_pins(&mut self, index: usize, facts: &Facts, hidden_change: bool, one_shot: bool) {
+    pub(super) fn note_pins(&mut self, index: usize, facts: &Facts, hidden_change: bool, one_shot: bool) {
         let flags = facts.flags;
         let literal_set = !facts.user_variables.is_empty();
         let reason = match facts.kind {
@@ -297,15 +297,20 @@ impl Session {
     }
 
     /// Compares what the server says about its transaction with what the session's transaction expects.
-    async fn note_transaction(&mut self, shard: ShardIndex, index: usize, failed: bool) {
-        let open = self.held.get(index).is_some_and(super::held::Held::in_transaction);
+    async fn note_transaction(&mut self, shard: ShardIndex, failed: bool) {
+        self.check_branch(shard, failed).await;
+        let ran = if failed { Ran::Failed { others_changed: false } } else { Ran::Well };
+        let flow = self.transaction.statement_ended(ran);
+        self.drive(flow).await;
+    }
+
+    /// Tells the transaction when the server has ended its part by itself.
+    pub(super) async fn check_branch(&mut self, shard: ShardIndex, failed: bool) {
+        let open = self.held.iter().any(|held| held.shard == shard && held.in_transaction());
         let branch = self.transaction.branches().iter().any(|branch| branch.shard == shard);
         if branch && !open {
             self.shard_gone(shard, if failed { Gone::RolledBack } else { Gone::Ended }).await;
         }
-        let ran = if failed { Ran::Failed { others_changed: false } } else { Ran::Well };
-        let flow = self.transaction.statement_ended(ran);
-        self.drive(flow).await;
     }
 
     /// A branch is gone: the others are rolled back if the transaction says so.

@@ -9,17 +9,21 @@ use protocol::mysql::command::code;
 use protocol::mysql::execute::Execute;
 use protocol::mysql::packet::{put_packet, put_packet_with};
 use protocol::mysql::response::{Answer, Event, PreparedHead};
+use protocol::mysql::value::BinaryValue;
 use sharding::lexer::verbs;
 use sharding::lexer::{ScannedStatement, StatementKind};
-use transaction::ShardIndex;
+use sharding::plan::Bound;
+use sharding::value::Value;
+use transaction::{Access, ShardIndex};
 
 use super::client::Place;
 use super::commands::command_packet;
-use super::query::access;
-use super::relay::{Passing, Report};
+use super::query::{access, access_of};
+use super::relay::Passing;
 use super::single::{Facts, Outgoing, internal};
 use super::trouble::{Outcome, Trouble};
 use super::{MeshError, Session};
+use crate::mysql::execution::parameters::{Parameter, route_value};
 use crate::mysql::memory::{StatementKey, UserVariables};
 
 const CURSOR: &str = "open cursor";
@@ -43,8 +47,8 @@ struct Prepared {
     long_data: Vec<(u16, Vec<u8>)>,
     /// More long data came than a packet may have.
     too_long: bool,
-    /// The shard on which its cursor is open.
-    cursor: Option<ShardIndex>,
+    /// The shard on which its cursor is open, and the statement there.
+    cursor: Option<(ShardIndex, StatementKey)>,
 }
 
 impl Prepared {
@@ -109,7 +113,14 @@ impl Session {
     }
 
     pub(super) async fn statement_execute(&mut self, id: u32, body: &[u8]) -> Outcome<()> {
-        let prepared = self.statements.open.get_mut(&id).ok_or_else(|| unknown(id, "mysqld_stmt_execute"))?;
+        let mut prepared = self.statements.open.remove(&id).ok_or_else(|| unknown(id, "mysqld_stmt_execute"))?;
+        let result = self.execute(&mut prepared, body).await;
+        prepared.forget_long_data();
+        self.statements.open.insert(id, prepared);
+        result
+    }
+
+    async fn execute(&mut self, prepared: &mut Prepared, body: &[u8]) -> Outcome<()> {
         let malformed = |error: &dyn std::fmt::Display| Trouble::Told(MeshError::Protocol(error.to_string()));
         let execute = Execute::decode(body, prepared.parameters).map_err(|error| malformed(&error))?;
         if let Some(types) = execute.types {
@@ -120,23 +131,76 @@ impl Session {
             return Err(malformed(&"types of the parameters were never sent"));
         }
         if prepared.too_long {
-            prepared.forget_long_data();
             return Err(MeshError::Limit("long data of a parameter exceeds limits.sql_bytes_max".to_owned()).into());
         }
-        execute.check(&prepared.types, |n| prepared.long_data(n).is_some()).map_err(|error| malformed(&error))?;
-        let (key, scanned) = (prepared.key.clone(), prepared.scanned);
         self.entry.statements.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        if self.execute_verb(&key.sql, &scanned).await? {
+        let scanned = prepared.scanned;
+        let sql = Arc::clone(&prepared.key.sql);
+        if self.execute_verb(&sql, &scanned).await? {
             return Ok(());
         }
         self.transaction.admits().map_err(|r| super::trouble::refusal(&r))?;
-        let access = (scanned.kind != StatementKind::Set).then(|| access(&scanned));
+        self.close_cursor(prepared).await?;
         let facts = Facts { kind: scanned.kind, flags: scanned.flags, user_variables: UserVariables::new() };
-        let shard = self.any_shard();
-        self.close_cursor(id).await?;
+        if scanned.kind == StatementKind::Set {
+            execute.check(&prepared.types, |n| prepared.long_data(n).is_some()).map_err(|error| malformed(&error))?;
+            let shard = self.any_shard();
+            return self.execute_single(prepared, &execute, shard, None, &sql, &facts).await;
+        }
+        let base = access(&scanned);
+        if self.is_relay() {
+            execute.check(&prepared.types, |n| prepared.long_data(n).is_some()).map_err(|error| malformed(&error))?;
+            let shard = self.any_shard();
+            return self.execute_single(prepared, &execute, shard, Some(base), &sql, &facts).await;
+        }
+        let bindings = Bindings {
+            values: execute
+                .parameters(&prepared.types, |n| prepared.long_data(n))
+                .map_err(|error| malformed(&error))?,
+            key: &prepared.key,
+            types: &prepared.types,
+            utf8: self.client_speaks_utf8(),
+        };
+        let routed = self.route(&sql, &bindings.route_values()).await?;
+        let access = access_of(base, &routed.plan.effects, scanned.kind);
+        match &routed.bound {
+            Bound::Merge { .. } => {
+                self.refuse_cursor(&execute)?;
+                self.scatter(&routed, &sql, Some(&bindings), access, &facts, Place::FIRST).await.map(|_| ())
+            }
+            Bound::Spread { .. } => self.spread(&routed, &sql, Some(&bindings), &facts, Place::FIRST).await.map(|_| ()),
+            Bound::Single { .. } | Bound::Local => {
+                let shard = self.single_shard(&routed, &facts)?;
+                let text = self.text_for(&routed, &sql, shard)?;
+                drop(bindings);
+                let text = text.map_or_else(|| Arc::clone(&sql), Arc::from);
+                self.execute_single(prepared, &execute, shard, Some(access), &text, &facts).await?;
+                self.note_ddl(&routed);
+                Ok(())
+            }
+        }
+    }
+
+    fn refuse_cursor(&self, execute: &Execute<'_>) -> Outcome<()> {
+        if execute.flags != 0 {
+            return Err(MeshError::Unsupported("a cursor over several shards".to_owned()).into());
+        }
+        Ok(())
+    }
+
+    /// Runs the statement on one shard, where its text is `sql`.
+    async fn execute_single(
+        &mut self,
+        prepared: &mut Prepared,
+        execute: &Execute<'_>,
+        shard: ShardIndex,
+        access: Option<Access>,
+        sql: &Arc<[u8]>,
+        facts: &Facts,
+    ) -> Outcome<()> {
+        let key = StatementKey { sql: Arc::clone(sql), fixed: Arc::clone(&prepared.key.fixed) };
         let backend_id = self.statement_on(shard, &key).await?;
-        let Some(prepared) = self.statements.open.get_mut(&id) else { return Err(internal("a statement vanished")) };
-        let mut packets = Vec::with_capacity(body.len() + prepared.types.len() + 16);
+        let mut packets = Vec::with_capacity(execute.values.len() + prepared.types.len() + 32);
         for (parameter, bytes) in &prepared.long_data {
             put_packet_with(&mut packets, 0, |out| {
                 out.push(code::STATEMENT_LONG_DATA);
@@ -146,10 +210,14 @@ impl Session {
             });
         }
         put_packet_with(&mut packets, 0, |out| execute.encode(out, backend_id, &prepared.types));
-        prepared.forget_long_data();
         let passing = Passing::of(Answer::Execute);
-        let report = self.run_single(shard, access, Outgoing::Built(packets), passing, &facts).await?;
-        self.note_cursor(id, shard, &report);
+        let report = self.run_single(shard, access, Outgoing::Built(packets), passing, facts).await?;
+        if report.status.is_some_and(|flags| flags & status::CURSOR_EXISTS != 0) {
+            prepared.cursor = Some((shard, key));
+            if let Some(index) = self.held.iter().position(|held| held.shard == shard) {
+                self.pin(index, CURSOR);
+            }
+        }
         Ok(())
     }
 
@@ -172,7 +240,7 @@ impl Session {
     }
 
     /// The id of a statement on the backend of a shard, prepared there if it is not yet.
-    async fn statement_on(&mut self, shard: ShardIndex, key: &StatementKey) -> Outcome<u32> {
+    pub(super) async fn statement_on(&mut self, shard: ShardIndex, key: &StatementKey) -> Outcome<u32> {
         let index = self.backend(shard).await?;
         let Some(held) = self.held.get_mut(index) else { return Err(internal("a backend vanished")) };
         if let Some(id) = held.lease.memory.statement(key) {
@@ -226,23 +294,34 @@ impl Session {
 
     pub(super) async fn statement_close(&mut self, id: u32) {
         // The backends keep theirs for other sessions. There is no answer to this command.
-        let _ = self.close_cursor(id).await;
-        self.statements.open.remove(&id);
+        if let Some(mut prepared) = self.statements.open.remove(&id) {
+            let _ = self.close_cursor(&mut prepared).await;
+        }
     }
 
     pub(super) async fn statement_reset(&mut self, id: u32) -> Outcome<()> {
-        let prepared = self.statements.open.get_mut(&id).ok_or_else(|| unknown(id, "mysqld_stmt_reset"))?;
+        let mut prepared = self.statements.open.remove(&id).ok_or_else(|| unknown(id, "mysqld_stmt_reset"))?;
         prepared.forget_long_data();
-        self.close_cursor(id).await?;
+        let result = self.close_cursor(&mut prepared).await;
+        self.statements.open.insert(id, prepared);
+        result?;
         self.put_ok(Place::FIRST);
         Ok(())
     }
 
     pub(super) async fn statement_fetch(&mut self, id: u32, rows: u32) -> Outcome<()> {
-        let prepared = self.statements.open.get(&id).ok_or_else(|| unknown(id, "mysqld_stmt_fetch"))?;
-        let (shard, key) = (prepared.cursor, prepared.key.clone());
-        let held = shard.and_then(|shard| self.held.iter_mut().find(|held| held.shard == shard));
-        let Some((shard, backend_id)) = shard.zip(held.and_then(|held| held.lease.memory.statement(&key))) else {
+        let mut prepared = self.statements.open.remove(&id).ok_or_else(|| unknown(id, "mysqld_stmt_fetch"))?;
+        let result = self.fetch(&mut prepared, rows).await;
+        self.statements.open.insert(id, prepared);
+        result
+    }
+
+    async fn fetch(&mut self, prepared: &mut Prepared, rows: u32) -> Outcome<()> {
+        let found = prepared.cursor.as_ref().and_then(|(shard, key)| {
+            let held = self.held.iter().find(|held| held.shard == *shard)?;
+            Some((*shard, held.lease.memory.statement(key)?))
+        });
+        let Some((shard, backend_id)) = found else {
             self.client.put_err(1, 1421, *b"HY000", b"The statement has no open cursor");
             return Ok(());
         };
@@ -250,47 +329,61 @@ impl Session {
         let packet = Outgoing::Built(command_packet(code::STATEMENT_FETCH, &body));
         let report = self.run_single(shard, None, packet, Passing::of(Answer::Fetch), &Facts::NOTHING).await?;
         if report.failed.is_some() || report.status.is_some_and(|flags| flags & status::LAST_ROW_SENT != 0) {
-            self.cursor_closed(id);
+            self.cursor_closed(prepared);
         }
         Ok(())
     }
 
-    fn note_cursor(&mut self, id: u32, shard: ShardIndex, report: &Report) {
-        if report.status.is_some_and(|flags| flags & status::CURSOR_EXISTS != 0) {
-            if let Some(prepared) = self.statements.open.get_mut(&id) {
-                prepared.cursor = Some(shard);
-            }
-            if let Some(index) = self.held.iter().position(|held| held.shard == shard) {
-                self.pin(index, CURSOR);
-            }
-        }
-    }
-
     /// Closes the statement's cursor on its backend, if it has one.
-    async fn close_cursor(&mut self, id: u32) -> Outcome<()> {
-        let Some(prepared) = self.statements.open.get(&id) else { return Ok(()) };
-        let Some(shard) = prepared.cursor else { return Ok(()) };
-        let key = prepared.key.clone();
-        let found = self.held.iter().position(|held| held.shard == shard);
+    async fn close_cursor(&mut self, prepared: &mut Prepared) -> Outcome<()> {
+        let Some((shard, key)) = &prepared.cursor else { return Ok(()) };
+        let found = self.held.iter().position(|held| held.shard == *shard);
         if let Some(index) = found
             && let Some(held) = self.held.get_mut(index)
-            && let Some(backend_id) = held.lease.memory.statement(&key)
+            && let Some(backend_id) = held.lease.memory.statement(key)
         {
             let packet = command_packet(code::STATEMENT_RESET, &backend_id.to_le_bytes());
             held.lease.output.extend_from_slice(&packet);
             self.own_answer(index, Answer::Simple).await?;
         }
-        self.cursor_closed(id);
+        self.cursor_closed(prepared);
         Ok(())
     }
 
-    fn cursor_closed(&mut self, id: u32) {
-        let Some(prepared) = self.statements.open.get_mut(&id) else { return };
-        let Some(shard) = prepared.cursor.take() else { return };
-        let others = self.statements.open.values().any(|other| other.cursor == Some(shard));
-        if !others && let Some(index) = self.held.iter().position(|held| held.shard == shard) {
+    fn cursor_closed(&mut self, prepared: &mut Prepared) {
+        let Some((shard, _)) = prepared.cursor.take() else { return };
+        let mut others = self.statements.open.values();
+        let other = others.any(|other| other.cursor.as_ref().is_some_and(|(at, _)| *at == shard));
+        if !other && let Some(index) = self.held.iter().position(|held| held.shard == shard) {
             self.unpin(index, CURSOR);
         }
+    }
+}
+
+/// The parameters of one execution, decoded.
+pub(super) struct Bindings<'a> {
+    key: &'a StatementKey,
+    types: &'a [u8],
+    values: Vec<BinaryValue<'a>>,
+    utf8: bool,
+}
+
+impl Bindings<'_> {
+    /// As routing sees them.
+    pub(super) fn route_values(&self) -> Vec<Value> {
+        let kinds = self.types.chunks_exact(2).map(|kind| kind[0]);
+        self.values.iter().zip(kinds).map(|(value, kind)| route_value(value, kind, self.utf8)).collect()
+    }
+
+    /// As they are sent.
+    pub(super) fn parameters(&self) -> Vec<Parameter<'_>> {
+        let kinds = self.types.chunks_exact(2).map(|kind| [kind[0], kind[1]]);
+        self.values.iter().zip(kinds).map(|(value, kind)| Parameter { kind, value: *value }).collect()
+    }
+
+    /// The statement with another text.
+    pub(super) fn key_of(&self, sql: &[u8]) -> StatementKey {
+        StatementKey { sql: Arc::from(sql), fixed: Arc::clone(&self.key.fixed) }
     }
 }
 

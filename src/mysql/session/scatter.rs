@@ -1,0 +1,437 @@
+//! A SELECT on several shards: each is sent its own text, and their rows are merged as they come.
+//! Out: what is merged how (the plan), how rows are read and written (`execution`).
+
+use bytes::Bytes;
+use protocol::mysql::capability;
+use protocol::mysql::column::ColumnDefinition;
+use protocol::mysql::packet::{HEADER, PAYLOAD_MAX, Whole, put_packet, put_packet_with};
+use protocol::mysql::reply::{EofPacket, OkPacket};
+use protocol::mysql::response::{Answer, Event, Scanner, Step};
+use protocol::mysql::row::Field;
+use protocol::mysql::wire::put_lenenc;
+use sharding::lexer;
+use sharding::merge::{Limits, Merger};
+use sharding::plan::{Bound, Merge, Several, TextValues};
+use sharding::value::Value;
+use tokio::time::{Instant, timeout_at};
+use transaction::{Access, Command, Gone, Ran, Send, ShardIndex};
+
+use super::client::Place;
+use super::held::OWN_STATEMENT;
+use super::query::Done;
+use super::relay::{Woke, wait};
+use super::route::{Routed, refused};
+use super::single::{Facts, internal};
+use super::statements::Bindings;
+use super::trouble::{self, Outcome, Trouble};
+use super::{MeshError, Session, kill};
+use crate::interrupt::Reason;
+use crate::mysql::execution::cells::Column;
+use crate::mysql::execution::parameters::{Parameter, put_execute};
+use crate::mysql::execution::rows::Rows;
+
+/// Rows are written to the client in pieces of about this size.
+const BURST: usize = 32 * 1024;
+
+/// One shard's answer.
+pub(super) struct Stream {
+    pub shard: ShardIndex,
+    scanner: Scanner,
+    swallow: bool,
+    rows: Option<Rows>,
+    warnings: u16,
+    failed: bool,
+}
+
+impl Session {
+    /// Runs a SELECT on several shards and sends the merged rows.
+    pub(super) async fn scatter(
+        &mut self,
+        routed: &Routed,
+        sql: &[u8],
+        bindings: Option<&Bindings<'_>>,
+        access: Access,
+        facts: &Facts,
+        place: Place,
+    ) -> Outcome<Done> {
+        let (Bound::Merge { shards }, Several::Merge(merge)) = (&routed.bound, &routed.plan.several) else {
+            return Err(internal("a merge without its plan"));
+        };
+        let limits = {
+            let config = self.mesh.config.load();
+            Limits { rows_max: config.limits.merge_rows_max, bytes_max: config.limits.merge_bytes_max }
+        };
+        let sends = self.transaction.touch(shards, access).map_err(|r| trouble::refusal(&r))?;
+        let mut streams = Vec::with_capacity(shards.len());
+        let mut sequence = place.sequence;
+        let result = match self.scatter_start(routed, merge, shards, sql, bindings, &sends, &mut streams).await {
+            Ok(window) => {
+                let merger = Merger::new(&merge.spec, window, streams.len(), limits)
+                    .map_err(|error| Trouble::Told(MeshError::Internal(error.to_string())));
+                match merger {
+                    Ok(merger) => self.scatter_rows(merge, merger, limits, &mut streams, &mut sequence).await,
+                    Err(trouble) => Err(trouble),
+                }
+            }
+            Err(trouble) => {
+                // Shards that were not reached have nothing to be rolled back.
+                for send in sends.iter().filter(|send| matches!(send.command, Command::Begin { .. })) {
+                    if !streams.iter().any(|stream| stream.shard == send.shard) {
+                        self.shard_gone(send.shard, Gone::NeverBegan).await;
+                    }
+                }
+                Err(trouble)
+            }
+        };
+        self.scatter_end(result, &mut streams, facts, place, sequence).await
+    }
+
+    /// Brings every shard to the session's state and sends it its statement.
+    #[allow(clippy::too_many_arguments)]
+    async fn scatter_start(
+        &mut self,
+        routed: &Routed,
+        merge: &Merge,
+        shards: &[ShardIndex],
+        sql: &[u8],
+        bindings: Option<&Bindings<'_>>,
+        sends: &[Send],
+        streams: &mut Vec<Stream>,
+    ) -> Outcome<sharding::merge::Window> {
+        let tokens = lexer::tokens(sql, self.state.dialect()).map_err(|error| MeshError::Syntax(error.to_string()))?;
+        let parameters: Vec<Value> = bindings.map_or_else(Vec::new, |bindings| bindings.route_values());
+        let values = TextValues::new(&tokens, &parameters);
+        let window = merge.window.window(&values, true).map_err(|r| refused(&r))?;
+        for shard in shards {
+            let info = routed.schema.shards.get(usize::from(*shard)).ok_or_else(|| internal("an unknown shard"))?;
+            let rewritten = merge.rewrite(&routed.plan.edits, &tokens, &values, info).map_err(|r| refused(&r))?;
+            let own: Vec<Send> = sends.iter().filter(|send| send.shard == *shard).cloned().collect();
+            let mut execute = None;
+            if let Some(bindings) = bindings {
+                let key = bindings.key_of(&rewritten.sql);
+                let statement = self.statement_on(*shard, &key).await?;
+                let mut sent = bindings.parameters();
+                for (n, rows) in &rewritten.parameters.instead {
+                    if let Some(parameter) = sent.get_mut(*n) {
+                        *parameter = Parameter::count(*rows);
+                    }
+                }
+                let mut payload = Vec::new();
+                if !put_execute(&mut payload, statement, &sent) {
+                    return Err(internal("a parameter does not fit its type"));
+                }
+                execute = Some(payload);
+            }
+            let (index, swallow) = self.make_ready(*shard, &own, &Facts::NOTHING).await?;
+            let Some(held) = self.held.get_mut(index) else { return Err(internal("a backend vanished")) };
+            let answer = match &execute {
+                Some(payload) => {
+                    put_packet(&mut held.lease.output, 0, payload);
+                    Answer::Execute
+                }
+                None => {
+                    held.lease.put_query(&rewritten.sql);
+                    Answer::Query
+                }
+            };
+            let scanner = Scanner::new(answer, held.lease.capabilities);
+            streams.push(Stream { shard: *shard, scanner, swallow, rows: None, warnings: 0, failed: false });
+        }
+        // Nothing was sent so far that a refusal would have to take back; from here on every shard works at once.
+        for stream in streams.iter() {
+            let Some(index) = self.held.iter().position(|held| held.shard == stream.shard) else { continue };
+            let Some(held) = self.held.get_mut(index) else { continue };
+            if let Err(error) = held.lease.flush().await {
+                return Err(self.lose(index, &error));
+            }
+        }
+        for number in 0..streams.len() {
+            let Some(stream) = streams.get_mut(number) else { continue };
+            if std::mem::take(&mut stream.swallow)
+                && let Some(index) = self.held.iter().position(|held| held.shard == stream.shard)
+            {
+                self.swallow_begin(index).await?;
+            }
+        }
+        Ok(window)
+    }
+
+    async fn scatter_rows(
+        &mut self,
+        merge: &Merge,
+        mut merger: Merger<Bytes>,
+        limits: Limits,
+        streams: &mut [Stream],
+        sequence: &mut u8,
+    ) -> Outcome<u16> {
+        let binary = streams.iter().any(|stream| stream.scanner.answers() == Answer::Execute);
+        for number in 0..streams.len() {
+            self.scatter_head(merge, streams, number, binary, sequence).await?;
+        }
+        let unreadable = |error: &dyn std::fmt::Display| Trouble::Told(MeshError::Internal(error.to_string()));
+        let merge_error = |error: sharding::merge::MergeError| {
+            use sharding::merge::MergeError as E;
+            let text = error.to_string();
+            Trouble::Told(match error {
+                E::TooManyRows { .. } | E::TooManyBytes { .. } => MeshError::Limit(text),
+                E::Overflow { .. } => MeshError::OutOfRange(text),
+                _ => MeshError::Internal(text),
+            })
+        };
+        let mut fields: Vec<Field> = Vec::new();
+        let mut payload = Vec::new();
+        loop {
+            while let Some(row) = merger.pop().map_err(merge_error)? {
+                let Some(rows) = streams.first().and_then(|stream| stream.rows.as_ref()) else { break };
+                payload.clear();
+                rows.put(&row, &mut fields, &mut payload).map_err(|error| unreadable(&error))?;
+                *sequence = put_packet(&mut self.client.output, *sequence, &payload);
+                if self.client.output.len() >= BURST {
+                    self.client.flush().await.map_err(Trouble::Client)?;
+                }
+            }
+            if merger.is_done() {
+                break;
+            }
+            let Some(number) = merger.wants() else { break };
+            let Some(stream) = streams.get_mut(number) else { return Err(internal("a stream that is not there")) };
+            match self.stream_packet(stream, limits.bytes_max).await? {
+                (Event::Row, bytes) => {
+                    let Some(rows) = &stream.rows else { return Err(internal("rows before columns")) };
+                    let mut cells = merger.spare();
+                    rows.cells(&bytes, &merge.cells, &mut fields, &mut cells).map_err(|error| unreadable(&error))?;
+                    let size = bytes.len();
+                    merger.offer(number, cells, bytes, size).map_err(merge_error)?;
+                }
+                (Event::Ok | Event::Eof, _) => merger.finish(number).map_err(merge_error)?,
+                _ => return Err(internal("an unexpected packet among rows")),
+            }
+        }
+        Ok(streams.iter().fold(0u16, |sum, stream| sum.saturating_add(stream.warnings)))
+    }
+
+    /// Reads a shard's column definitions; those of the first go to the client, but for the hidden ones.
+    async fn scatter_head(
+        &mut self,
+        merge: &Merge,
+        streams: &mut [Stream],
+        number: usize,
+        binary: bool,
+        sequence: &mut u8,
+    ) -> Outcome<()> {
+        let expected = streams.first().and_then(|stream| stream.rows.as_ref()).map(Rows::visible);
+        let Some(stream) = streams.get_mut(number) else { return Ok(()) };
+        let (Event::Columns(count), _) = self.stream_packet(stream, PAYLOAD_MAX).await? else {
+            return Err(internal("a shard answered without columns"));
+        };
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        let visible = count.checked_sub(merge.hidden).ok_or_else(|| internal("fewer columns than are hidden"))?;
+        if expected.is_some_and(|expected| expected != visible) {
+            return Err(internal("the shards have different columns"));
+        }
+        if number == 0 {
+            *sequence = put_packet_with(&mut self.client.output, *sequence, |out| put_lenenc(out, visible as u64));
+        }
+        let mut columns = Vec::with_capacity(count.min(4096));
+        for position in 0..count {
+            let (Event::Definition, bytes) = self.stream_packet(stream, PAYLOAD_MAX).await? else {
+                return Err(internal("a column definition is missing"));
+            };
+            let definition = ColumnDefinition::decode(&bytes).map_err(|_| internal("a bad column definition"))?;
+            columns.push(Column::of(&definition));
+            if number == 0 && position < visible {
+                *sequence = put_packet(&mut self.client.output, *sequence, &bytes);
+            }
+        }
+        if self.client.capabilities & capability::DEPRECATE_EOF == 0 {
+            let (Event::Separator, _) = self.stream_packet(stream, PAYLOAD_MAX).await? else {
+                return Err(internal("the end of column definitions is missing"));
+            };
+            if number == 0 {
+                let status = self.status();
+                *sequence = put_packet_with(&mut self.client.output, *sequence, |out| {
+                    EofPacket { warnings: 0, status }.encode(out);
+                });
+            }
+        }
+        stream.rows = Some(Rows::new(columns, merge.hidden, binary));
+        Ok(())
+    }
+
+    /// The next packet of a stream. An ERR of the server is an error here.
+    async fn stream_packet(&mut self, stream: &mut Stream, limit: usize) -> Outcome<(Event, Bytes)> {
+        let patience = self.mesh.config.load().timeouts.statement;
+        let mut deadline = patience.map(|patience| Instant::now() + patience);
+        loop {
+            let Some(index) = self.held.iter().position(|held| held.shard == stream.shard) else {
+                return Err(internal("a backend vanished"));
+            };
+            let Self { client, held, entry, .. } = self;
+            let Some(held) = held.get_mut(index) else { return Err(internal("a backend vanished")) };
+            let step = match stream.scanner.next_packet(&mut held.lease.input, limit) {
+                Ok(step) => step,
+                Err(error) => {
+                    stream.failed = true;
+                    return Err(self.lose(index, &std::io::Error::other(error)));
+                }
+            };
+            match step {
+                Step::Packet { length, event } => {
+                    held.status = stream.scanner.status();
+                    let bytes = take_payload(&mut held.lease.input, length);
+                    if event == Event::Err {
+                        stream.failed = true;
+                        return Err(Trouble::Server(bytes.to_vec()));
+                    }
+                    stream.note_end(event, &bytes, held.lease.capabilities);
+                    return Ok((event, bytes));
+                }
+                Step::Done | Step::Pass(_) => return Err(internal("a stream was read beyond its end")),
+                Step::NeedMore => {}
+            }
+            // What is merged so far must not wait for a slow shard.
+            match wait(client, &mut held.lease, &entry.interrupt, deadline).await {
+                Woke::Backend(Ok(_)) => {}
+                Woke::Backend(Err(error)) => {
+                    stream.failed = true;
+                    return Err(self.lose(index, &error));
+                }
+                Woke::Client(Ok(count)) if count > 0 => {}
+                Woke::Client(Ok(_)) => return Err(Trouble::Client(std::io::ErrorKind::UnexpectedEof.into())),
+                Woke::Client(Err(error)) => return Err(Trouble::Client(error)),
+                Woke::Interrupt(Reason::Query) | Woke::Late => {
+                    entry.interrupt.clear_query();
+                    deadline = None;
+                    self.kill_query(index).await;
+                }
+                Woke::Interrupt(reason) => return Err(Trouble::Interrupted(reason)),
+            }
+        }
+    }
+
+    /// Stops what runs on a backend, and waits until the server says that it did.
+    pub(super) async fn kill_query(&mut self, index: usize) {
+        let Some(held) = self.held.get(index) else { return };
+        let (key, id) = (*held.lease.key(), held.lease.connection_id);
+        let limit = self.mesh.config.load().timeouts.cancel;
+        if let Err(error) = kill::kill(&self.mesh.mysql.pools, key, id, true, limit).await {
+            tracing::warn!(%error, "a statement could not be killed");
+        }
+    }
+
+    /// Reads what is left of every stream, notes how each shard stands, and ends the answer.
+    async fn scatter_end(
+        &mut self,
+        result: Outcome<u16>,
+        streams: &mut [Stream],
+        facts: &Facts,
+        place: Place,
+        sequence: u8,
+    ) -> Outcome<Done> {
+        if let Err(Trouble::Client(_) | Trouble::Interrupted(_) | Trouble::Broken(_)) = &result {
+            for stream in streams.iter() {
+                if let Some(index) = self.held.iter().position(|held| held.shard == stream.shard) {
+                    self.kill_and_close(index);
+                }
+            }
+            return result.map(|_| Done { sequence, failed: true });
+        }
+        let failed = result.is_err();
+        for stream in streams.iter_mut() {
+            self.drain(stream, failed).await;
+            self.note_stream(stream, facts).await;
+        }
+        let ran = if failed { Ran::Failed { others_changed: false } } else { Ran::Well };
+        let flow = self.transaction.statement_ended(ran);
+        self.drive(flow).await;
+        let place = Place { sequence, ..place };
+        match result {
+            Ok(warnings) => {
+                let ok = OkPacket { status: self.status(), warnings, ..OkPacket::default() };
+                self.client.put_end_of_rows(place, &ok);
+                return Ok(Done::at(place));
+            }
+            Err(Trouble::Server(payload)) => {
+                put_packet(&mut self.client.output, sequence, &payload);
+            }
+            Err(Trouble::Told(error)) => self.client.put_error(place, &error),
+            Err(_) => {}
+        }
+        Ok(Done { sequence: sequence.wrapping_add(1), failed: true })
+    }
+
+    /// Reads a stream to its end; a backend on which that does not work is closed.
+    async fn drain(&mut self, stream: &mut Stream, failed: bool) {
+        let Some(index) = self.held.iter().position(|held| held.shard == stream.shard) else { return };
+        if stream.scanner.is_done() {
+            return;
+        }
+        if failed {
+            self.kill_query(index).await;
+        }
+        let Some(held) = self.held.get_mut(index) else { return };
+        let deadline = Instant::now() + OWN_STATEMENT;
+        let backend = &mut *held.lease;
+        let work = async {
+            if std::mem::take(&mut stream.swallow) {
+                backend.read_answer(Answer::Query, |_, _| ()).await?;
+            }
+            loop {
+                match stream.scanner.next(&mut backend.input).map_err(std::io::Error::other)? {
+                    Step::NeedMore => drop(backend.read_more().await?),
+                    Step::Pass(count) => backend.consume(count),
+                    Step::Packet { length, event } => {
+                        stream.failed |= event == Event::Err;
+                        backend.consume(length);
+                    }
+                    Step::Done => return Ok(()),
+                }
+            }
+        };
+        match timeout_at(deadline, work).await {
+            Ok(Ok(())) => held.status = stream.scanner.status(),
+            Ok(Err(error)) => drop(self.lose(index, &error)),
+            Err(_) => self.kill_and_close(index),
+        }
+    }
+
+    async fn note_stream(&mut self, stream: &Stream, facts: &Facts) {
+        if let Some(index) = self.held.iter().position(|held| held.shard == stream.shard) {
+            let unknown = self.held.get(index).is_some_and(|held| held.status.is_none());
+            if unknown && self.ask_status(index).await.is_err() {
+                self.shard_gone(stream.shard, Gone::Lost).await;
+                return;
+            }
+            if let Some(index) = self.held.iter().position(|held| held.shard == stream.shard) {
+                self.note_pins(index, facts, false, false);
+            }
+            self.check_branch(stream.shard, stream.failed).await;
+        } else {
+            self.shard_gone(stream.shard, Gone::Lost).await;
+        }
+    }
+}
+
+impl Stream {
+    fn note_end(&mut self, event: Event, payload: &[u8], capabilities: capability::Capabilities) {
+        let warnings = match event {
+            Event::Ok => OkPacket::decode(payload, capabilities).map_or(0, |ok| ok.warnings),
+            Event::Eof => EofPacket::decode(payload).map_or(0, |eof| eof.warnings),
+            _ => return,
+        };
+        self.warnings = self.warnings.saturating_add(warnings);
+    }
+}
+
+/// Takes a logical packet of this wire length from the buffer: without copying where it is one packet.
+fn take_payload(input: &mut bytes::BytesMut, length: usize) -> Bytes {
+    let packet = input.split_to(length.min(input.len())).freeze();
+    if length < HEADER + PAYLOAD_MAX {
+        return packet.slice(HEADER.min(packet.len())..);
+    }
+    let sequence = packet.get(3).copied().unwrap_or(0);
+    match Whole::find(&packet, sequence, usize::MAX) {
+        Ok(Some(whole)) => Bytes::from(whole.payload(&packet).into_owned()),
+        _ => Bytes::new(),
+    }
+}

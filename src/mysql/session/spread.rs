@@ -1,0 +1,183 @@
+//! A write on several shards, where the transaction allows it: each is sent its part, the answers become one.
+//! Out: what each part is (the plan), whether it may run and how it ends (the transaction).
+
+use protocol::mysql::reply::OkPacket;
+use protocol::mysql::response::{Answer, Event};
+use sharding::lexer;
+use sharding::plan::{Bound, Part, Several, Spread, SpreadAnswer};
+use transaction::{Access, Gone, Ran, Reply};
+
+use super::client::Place;
+use super::query::Done;
+use super::route::{Routed, refused};
+use super::single::{Facts, internal};
+use super::statements::Bindings;
+use super::trouble::{self, Outcome, Trouble};
+use super::{MeshError, Session};
+use crate::mysql::execution::parameters::put_execute;
+
+/// The answers of the shards so far.
+#[derive(Debug, Default)]
+struct Sum {
+    affected_rows: u64,
+    last_insert_id: u64,
+    warnings: u16,
+    parts: usize,
+}
+
+impl Session {
+    /// Runs a write on several shards.
+    pub(super) async fn spread(
+        &mut self,
+        routed: &Routed,
+        sql: &[u8],
+        bindings: Option<&Bindings<'_>>,
+        facts: &Facts,
+        place: Place,
+    ) -> Outcome<Done> {
+        let (Bound::Spread { parts }, Several::Spread(spread)) = (&routed.bound, &routed.plan.several) else {
+            return Err(internal("a spread without its plan"));
+        };
+        let shards: Vec<_> = parts.iter().map(|part| part.shard).collect();
+        let sends = self.transaction.touch(&shards, Access::Write).map_err(|r| trouble::refusal(&r))?;
+        // All shards are ready before the first is written.
+        for (number, shard) in shards.iter().enumerate() {
+            let own: Vec<_> = sends.iter().filter(|send| send.shard == *shard).cloned().collect();
+            let begun = match self.make_ready(*shard, &own, &Facts::NOTHING).await {
+                Ok((index, true)) => self.swallow_after_flush(index).await,
+                Ok((_, false)) => Ok(()),
+                Err(trouble) => Err(trouble),
+            };
+            if let Err(trouble) = begun {
+                for missed in shards.iter().skip(number) {
+                    if sends.iter().any(|send| send.shard == *missed) {
+                        self.shard_gone(*missed, Gone::NeverBegan).await;
+                    }
+                }
+                let flow = self.transaction.statement_ended(Ran::Failed { others_changed: false });
+                self.drive(flow).await;
+                return Err(trouble);
+            }
+        }
+        let mut sum = Sum::default();
+        let mut result = Ok(());
+        for part in parts {
+            result = self.run_part(routed, spread, part, sql, bindings, facts, &mut sum).await;
+            if result.is_err() {
+                break;
+            }
+        }
+        let ran = match &result {
+            Ok(()) => Ran::Well,
+            Err(_) => Ran::Failed { others_changed: sum.parts > 0 },
+        };
+        let flow = self.transaction.statement_ended(ran);
+        let reply = self.drive(flow).await;
+        result?;
+        if let Reply::Refuse(_) | Reply::Relay(_) = &reply {
+            self.tell(reply, place).await?;
+        }
+        if sum.last_insert_id != 0 {
+            self.state.last_insert_id = sum.last_insert_id;
+        }
+        let ok = OkPacket {
+            affected_rows: sum.affected_rows,
+            last_insert_id: sum.last_insert_id,
+            warnings: sum.warnings,
+            status: self.status(),
+            ..OkPacket::default()
+        };
+        self.client.put_ok(place, &ok);
+        Ok(Done::at(place))
+    }
+
+    async fn swallow_after_flush(&mut self, index: usize) -> Outcome<()> {
+        let Some(held) = self.held.get_mut(index) else { return Err(internal("a backend vanished")) };
+        if let Err(error) = held.lease.flush().await {
+            return Err(self.lose(index, &error));
+        }
+        self.swallow_begin(index).await
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    async fn run_part(
+        &mut self,
+        routed: &Routed,
+        spread: &Spread,
+        part: &Part,
+        sql: &[u8],
+        bindings: Option<&Bindings<'_>>,
+        facts: &Facts,
+        sum: &mut Sum,
+    ) -> Outcome<()> {
+        let tokens = lexer::tokens(sql, self.state.dialect()).map_err(|error| MeshError::Syntax(error.to_string()))?;
+        let info = routed.schema.shards.get(usize::from(part.shard)).ok_or_else(|| internal("an unknown shard"))?;
+        let rewritten = spread.rewrite(&routed.plan.edits, &tokens, part, info).map_err(|r| refused(&r))?;
+        let mut payload = None;
+        if let Some(bindings) = bindings {
+            let all = bindings.parameters();
+            let kept = match spread.parameters(&tokens, part) {
+                Some(kept) => kept.iter().filter_map(|n| all.get(*n).copied()).collect(),
+                None => all,
+            };
+            let statement = self.statement_on(part.shard, &bindings.key_of(&rewritten.sql)).await?;
+            let mut out = Vec::new();
+            if !put_execute(&mut out, statement, &kept) {
+                return Err(internal("a parameter does not fit its type"));
+            }
+            payload = Some(out);
+        }
+        let index = self.backend(part.shard).await?;
+        let Some(held) = self.held.get_mut(index) else { return Err(internal("a backend vanished")) };
+        let capabilities = held.lease.capabilities;
+        let answer = match payload {
+            Some(payload) => {
+                protocol::mysql::packet::put_packet(&mut held.lease.output, 0, &payload);
+                Answer::Execute
+            }
+            None => {
+                held.lease.put_query(&rewritten.sql);
+                Answer::Query
+            }
+        };
+        let (mut last_ok, mut refused_by_server, mut with_rows) = (Vec::new(), None, false);
+        let read = self
+            .own_packets(index, answer, |event, bytes| match event {
+                Event::Ok => last_ok = bytes.to_vec(),
+                Event::Err => refused_by_server = Some(bytes.to_vec()),
+                Event::Columns(_) => with_rows = true,
+                _ => {}
+            })
+            .await;
+        if let Err(error) = read {
+            let trouble = self.lose(index, &error);
+            self.shard_gone(part.shard, Gone::Lost).await;
+            return Err(trouble);
+        }
+        if let Some(payload) = refused_by_server {
+            self.ask_status(index).await?;
+            self.check_branch(part.shard, true).await;
+            return Err(Trouble::Server(payload));
+        }
+        if with_rows {
+            return Err(internal("a write on several shards answered with rows"));
+        }
+        let ok = OkPacket::decode(&last_ok, capabilities).map_err(|_| internal("a write without an OK"))?;
+        self.note_pins(index, facts, false, false);
+        sum.warnings = sum.warnings.saturating_add(ok.warnings);
+        match spread.answer {
+            SpreadAnswer::Sum => sum.affected_rows = sum.affected_rows.saturating_add(ok.affected_rows),
+            SpreadAnswer::Same if sum.parts > 0 && sum.affected_rows != ok.affected_rows => {
+                return Err(internal(
+                    "the copies of a reference table differ: the shards changed different numbers of rows",
+                ));
+            }
+            SpreadAnswer::Same => sum.affected_rows = ok.affected_rows,
+        }
+        if sum.last_insert_id == 0 {
+            sum.last_insert_id = ok.last_insert_id;
+        }
+        sum.parts += 1;
+        Ok(())
+    }
+}
