@@ -2,6 +2,7 @@
 //! Out: wire formats (`protocol::postgres`), plans (`sharding`), what to send at COMMIT (`transaction`).
 
 pub mod backend;
+mod execution;
 pub mod front;
 mod session;
 mod settings;

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use dashmap::DashMap;
 use sharding::lexer::verbs::Verb;
-use sharding::lexer::{Flags, Span, StatementKind};
+use sharding::lexer::{Fingerprint, Flags, Literal, Span, StatementKind};
 
 /// A prepared statement.
 #[derive(Debug)]
@@ -18,14 +18,8 @@ pub struct Statement {
     pub sql: Box<[u8]>,
     /// Parameter types that the client prescribed.
     pub types: Box<[u32]>,
-    /// What the lexer says it is.
-    pub kind: StatementKind,
-    /// What the lexer says it touches.
-    pub flags: Flags,
-    /// Where it stands in the text.
-    pub span: Span,
-    /// What it asks of the session itself.
-    pub verb: Option<Verb>,
+    /// What the lexer says about it.
+    pub lexed: Lexed,
     /// Parameter types as a server told them.
     pub server_types: OnceLock<Box<[u32]>>,
     /// Body of the `RowDescription` that a server told (text formats), `None` inside for a statement without rows.
@@ -45,6 +39,14 @@ pub struct Lexed {
     pub span: Span,
     /// What it asks of the session itself.
     pub verb: Option<Verb>,
+    /// Its fingerprint.
+    pub fingerprint: Fingerprint,
+    /// Its literals, in order.
+    pub literals: Box<[Literal]>,
+    /// The highest `$n`.
+    pub placeholders: usize,
+    /// The lexer has read it: it may be routed.
+    pub known: bool,
 }
 
 impl Lexed {
@@ -53,7 +55,16 @@ impl Lexed {
     pub fn unknown(sql: &[u8]) -> Self {
         let end = u32::try_from(sql.len()).unwrap_or(u32::MAX);
         let flags = Flags::UNKNOWN_FUNCTION.with(Flags::WRITES);
-        Self { kind: StatementKind::Other, flags, span: Span { start: 0, end }, verb: None }
+        Self {
+            kind: StatementKind::Other,
+            flags,
+            span: Span { start: 0, end },
+            verb: None,
+            fingerprint: Fingerprint::default(),
+            literals: Box::default(),
+            placeholders: 0,
+            known: false,
+        }
     }
 }
 
@@ -110,10 +121,7 @@ impl Statements {
             number: self.last.fetch_add(1, Ordering::Relaxed) + 1,
             sql: sql.into(),
             types,
-            kind: lexed.kind,
-            flags: lexed.flags,
-            span: lexed.span,
-            verb: lexed.verb,
+            lexed,
             server_types: OnceLock::new(),
             columns: OnceLock::new(),
             origin: Arc::downgrade(self),

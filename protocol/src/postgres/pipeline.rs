@@ -37,6 +37,8 @@ pub enum Sent {
 pub enum Audience {
     /// The client sent the message: its answer is forwarded.
     Client,
+    /// As `Client`, but `ReadyForQuery` is cut out: the message is a part of what the client sent.
+    ClientPart,
     /// The client sent the message, but only an error or notice among its answers is forwarded.
     ClientErrors,
     /// We injected the message: its answer is cut out. The number says which injection it was.
@@ -231,10 +233,12 @@ impl Pipeline {
             };
             let owed = self.current();
             let (streamed, for_client) = match (tag, owed) {
-                (b'D' | b'd', Some((Sent::Execute | Sent::Query, Audience::Client))) => (true, true),
+                (b'D' | b'd', Some((Sent::Execute | Sent::Query, Audience::Client | Audience::ClientPart))) => {
+                    (true, true)
+                }
                 (b'D' | b'd', Some((Sent::Execute | Sent::Query, Audience::ClientErrors))) => (true, false),
                 (b'D' | b'd', Some((Sent::Execute | Sent::Query, Audience::Mesh(_)))) => (false, false),
-                (b'T', Some((_, Audience::Client))) => (true, true),
+                (b'T', Some((_, Audience::Client | Audience::ClientPart))) => (true, true),
                 (b'D' | b'd', _) => return Err(WireError::Unexpected(tag)),
                 (b'S' | b'A', None) => (false, true),
                 (b'N', None) | (b'A', _) => (false, true),
@@ -368,6 +372,7 @@ impl Answered {
 fn is_for_client(tag: u8, audience: Audience) -> bool {
     match audience {
         Audience::Client => true,
+        Audience::ClientPart => tag != b'Z',
         Audience::ClientErrors => matches!(tag, b'E' | b'N'),
         Audience::Mesh(_) => false,
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use transaction::ShardIndex;
 
 use super::effects::Effects;
+use super::route::Routed;
 use crate::postgres::statements::Statement;
 
 /// Most portals of a session.
@@ -26,6 +27,10 @@ pub struct Batch {
     pub unsynced: Vec<ShardIndex>,
     /// Something was executed, outside a transaction block.
     pub executed: bool,
+    /// A statement that may write was bound.
+    pub wrote: bool,
+    /// The batch is a transaction on several shards.
+    pub piped: bool,
     /// A `Parse` that was not sent yet, because the next message tells where it should go.
     pub deferred: Option<Deferred>,
     /// Statements that were sent in a `Parse` to the target, in order.
@@ -66,12 +71,25 @@ impl Batch {
         self.target = None;
         self.unsynced.clear();
         self.executed = false;
+        self.wrote = false;
+        self.piped = false;
         self.deferred = None;
         self.parses.clear();
         self.bound = None;
         self.effects = Effects::default();
         self.copy = None;
     }
+}
+
+/// A statement for several shards that was bound and not run yet.
+#[derive(Debug)]
+pub struct Parked {
+    /// The statement.
+    pub statement: Arc<Statement>,
+    /// The whole `Bind` message.
+    pub frame: Vec<u8>,
+    /// Where it goes.
+    pub routed: Arc<Routed>,
 }
 
 /// What a portal runs on.
@@ -84,6 +102,8 @@ pub enum Portal {
         /// What running it leaves behind.
         effects: Effects,
     },
+    /// Several shards.
+    Several(Arc<Parked>),
     /// This session itself: the statement is about the transaction or the session.
     Session(Arc<Statement>),
 }

@@ -3,6 +3,32 @@
 
 use sharding::lexer::{Flags, StatementKind};
 
+/// Why a session with temporary tables is pinned.
+pub const TEMPORARY: &str = "temporary table";
+/// Why a session that asked for the last value of a sequence is pinned.
+const SEQUENCE: &str = "sequence state (currval, lastval)";
+
+/// Asks a backend what it holds that cannot be moved, in the words of the reasons.
+pub const PINS: &[u8] = b"SELECT 'temporary table' FROM pg_catalog.pg_class \
+WHERE relnamespace = pg_catalog.pg_my_temp_schema() \
+UNION SELECT 'session advisory lock' FROM pg_catalog.pg_locks \
+WHERE locktype = 'advisory' AND pid = pg_catalog.pg_backend_pid() \
+UNION SELECT 'LISTEN' FROM pg_catalog.pg_listening_channels() \
+UNION SELECT 'cursor WITH HOLD' FROM pg_catalog.pg_cursors WHERE is_holdable AND name <> '' \
+UNION SELECT 'PREPARE' FROM pg_catalog.pg_prepared_statements WHERE from_sql";
+
+/// The reason of this text, if a backend can be asked whether it still holds.
+pub fn reason(text: &str) -> Option<&'static str> {
+    [TEMPORARY, "session advisory lock", "LISTEN", "cursor WITH HOLD", "PREPARE"]
+        .into_iter()
+        .find(|known| *known == text)
+}
+
+/// Whether a backend can be asked whether this reason still holds.
+pub fn can_be_asked(pin: &str) -> bool {
+    pin != SEQUENCE
+}
+
 /// What a statement leaves behind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Effects {
@@ -14,6 +40,8 @@ pub struct Effects {
     pub untracked: bool,
     /// The schema may have changed.
     pub ddl: bool,
+    /// It may have ended what a pin is for.
+    pub unpins: bool,
 }
 
 impl Effects {
@@ -22,13 +50,13 @@ impl Effects {
     pub fn of(kind: StatementKind, flags: Flags) -> Self {
         use StatementKind as Kind;
         let pin = if flags.any(Flags::TEMPORARY) {
-            Some("temporary table")
+            Some(TEMPORARY)
         } else if flags.any(Flags::ADVISORY_LOCK_SESSION) {
             Some("session advisory lock")
         } else if flags.any(Flags::WITH_HOLD) {
             Some("cursor WITH HOLD")
         } else if flags.any(Flags::SEQUENCE_CURRENT) {
-            Some("sequence state (currval, lastval)")
+            Some(SEQUENCE)
         } else {
             match kind {
                 Kind::Listen => Some("LISTEN"),
@@ -43,6 +71,8 @@ impl Effects {
             untracked: matches!(kind, Kind::Call | Kind::Do | Kind::Other | Kind::Execute)
                 || flags.any(Flags::UNKNOWN_FUNCTION),
             ddl: matches!(kind, Kind::Ddl | Kind::Do | Kind::Call | Kind::Other),
+            unpins: pin.is_some()
+                || matches!(kind, Kind::Ddl | Kind::Unlisten | Kind::Close | Kind::Deallocate | Kind::Discard),
         }
     }
 
@@ -54,6 +84,7 @@ impl Effects {
             settings: self.settings || other.settings,
             untracked: self.untracked || other.untracked,
             ddl: self.ddl || other.ddl,
+            unpins: self.unpins || other.unpins,
         }
     }
 }

@@ -11,10 +11,11 @@ use transaction::{Access, ShardIndex, Status};
 
 use super::Session;
 use super::answer;
-use super::batch::{Deferred, Portal};
+use super::batch::{Deferred, Parked, Portal};
 use super::fault::{self, Fault, Stop};
 use super::pieces::{self, Pieces};
 use super::relay::Goal;
+use super::route::Way;
 use super::simple::access_of;
 use super::{effects::Effects, verbs};
 use crate::error_code::MeshError;
@@ -35,7 +36,7 @@ fn lossy(name: &[u8]) -> String {
 }
 
 fn is_own(statement: &Statement) -> bool {
-    statement.verb.as_ref().is_some_and(verbs::is_own)
+    statement.lexed.verb.as_ref().is_some_and(verbs::is_own)
 }
 
 impl Session {
@@ -149,7 +150,7 @@ impl Session {
     }
 
     /// Answers a `Parse` that was held back: by the backend of `shard`, or of wherever the session is now.
-    async fn resolve_deferred(&mut self, shard: Option<ShardIndex>) -> Result<(), Fault> {
+    pub(super) async fn resolve_deferred(&mut self, shard: Option<ShardIndex>) -> Result<(), Fault> {
         let Some(Deferred { name, statement }) = self.batch.deferred.take() else { return Ok(()) };
         if is_own(&statement) {
             let place = self.place();
@@ -165,7 +166,7 @@ impl Session {
     }
 
     /// Makes sure that a backend has a statement. `Audience::Client`: a `Parse` of the client is answered by this.
-    async fn supply(
+    pub(super) async fn supply(
         &mut self,
         index: usize,
         name: &[u8],
@@ -203,7 +204,7 @@ impl Session {
 
     async fn bind(&mut self, frame: &[u8], bind: &Bind<'_>) -> Result<(), Fault> {
         let (statement, deferred) = self.lookup(bind.statement)?;
-        if !verbs::ends_failure(statement.verb.as_ref()) {
+        if !verbs::ends_failure(statement.lexed.verb.as_ref()) {
             self.transaction.admits().map_err(|refusal| fault::of_refusal(&refusal))?;
         }
         if is_own(&statement) {
@@ -211,13 +212,26 @@ impl Session {
             self.say(answer::BIND_COMPLETE);
             return self.set_portal(bind.portal, Portal::Session(statement));
         }
-        let shard = self.home_shard();
+        let way = if self.is_relay() {
+            Way::One(self.home_shard(), access_of(statement.lexed.kind, statement.lexed.flags))
+        } else {
+            self.bound_way(&statement, bind).await?
+        };
+        let (shard, access) = match way {
+            Way::One(shard, access) => (shard, access),
+            Way::Several(routed) => {
+                self.resolve_deferred(None).await?;
+                self.say(answer::BIND_COMPLETE);
+                let parked = Parked { statement, frame: frame.to_vec(), routed: Arc::from(routed) };
+                return self.set_portal(bind.portal, Portal::Several(Arc::new(parked)));
+            }
+        };
         if deferred {
             self.resolve_deferred(Some(shard)).await?;
         } else {
             self.resolve_deferred(None).await?;
         }
-        let index = self.target(shard, access_of(statement.kind, statement.flags)).await?;
+        let index = self.target(shard, access).await?;
         self.supply(index, bind.statement, &statement, Audience::ClientErrors).await?;
         let backend = &mut *self.held[index].lease;
         if bind.statement.is_empty() {
@@ -227,7 +241,8 @@ impl Session {
         }
         backend.pipeline.sent(Sent::Bind, Audience::Client);
         self.batch.bound = Some(statement.number);
-        let effects = Effects::of(statement.kind, statement.flags);
+        let effects = Effects::of(statement.lexed.kind, statement.lexed.flags);
+        self.batch.wrote |= access == Access::Write;
         self.set_portal(bind.portal, Portal::Backend { shard, effects })?;
         self.relieve(index).await
     }
@@ -267,6 +282,10 @@ impl Session {
                 self.say(answer::NO_DATA);
                 return Ok(());
             }
+            Some(Portal::Several(parked)) => {
+                let parked = Arc::clone(parked);
+                return self.describe_several(&parked).await;
+            }
             Some(Portal::Backend { shard, .. }) => *shard,
             // A cursor that SQL declared is a portal too: the server knows.
             None => self.current_shard(),
@@ -286,6 +305,10 @@ impl Session {
                 let statement = Arc::clone(statement);
                 return self.execute_own(&statement).await;
             }
+            Some(Portal::Several(parked)) => {
+                let parked = Arc::clone(parked);
+                return self.execute_several(&parked, rows_max).await;
+            }
             Some(Portal::Backend { shard, effects }) => (*shard, *effects),
             None => (self.current_shard(), Effects::default()),
         };
@@ -304,8 +327,8 @@ impl Session {
         if self.batch.failed {
             return Ok(());
         }
-        let Some(verb) = &statement.verb else { return Ok(()) };
-        self.obey(verb, statement.span.of(&statement.sql)).await
+        let Some(verb) = &statement.lexed.verb else { return Ok(()) };
+        self.obey(verb, statement.lexed.span.of(&statement.sql)).await
     }
 
     async fn close(&mut self, target: Target, name: &[u8]) -> Result<(), Fault> {
@@ -318,7 +341,7 @@ impl Session {
         }
         let shard = match self.portals.get(name) {
             Some(Portal::Backend { shard, .. }) => Some(*shard),
-            Some(Portal::Session(_)) | None => None,
+            Some(Portal::Session(_) | Portal::Several(_)) | None => None,
         };
         self.portals.remove(name);
         let Some(shard) = shard else {
@@ -333,7 +356,7 @@ impl Session {
     }
 
     /// Where messages go that could go anywhere.
-    fn current_shard(&self) -> ShardIndex {
+    pub(super) fn current_shard(&self) -> ShardIndex {
         self.batch.target.unwrap_or_else(|| self.home_shard())
     }
 
@@ -345,6 +368,7 @@ impl Session {
                 if self.batch.failed {
                     return Err(Fault::Told);
                 }
+                self.adopt(access)?;
             }
             self.batch.parses.clear();
             self.notes.parsed = 0;
@@ -355,6 +379,24 @@ impl Session {
             self.batch.unsynced.push(shard);
         }
         Ok(index)
+    }
+
+    /// What was written in this batch so far becomes part of a transaction, because a write on another shard follows:
+    /// a BEGIN in an open batch adopts what ran before it.
+    fn adopt(&mut self, access: Access) -> Result<(), Fault> {
+        if access != Access::Write || !self.batch.wrote || self.transaction.status() != Status::Idle {
+            return Ok(());
+        }
+        let (Some(shard), Some(index)) = (self.batch.target, self.target_index()) else { return Ok(()) };
+        if !self.batch.piped {
+            self.batch.piped = true;
+            self.transaction.open_pipeline();
+            self.transaction.touch(&[shard], Access::Write).map_err(|refusal| fault::of_refusal(&refusal))?;
+            let backend = &mut *self.held[index].lease;
+            write::query(&mut backend.output, b"BEGIN");
+            backend.pipeline.sent(Sent::Query, Audience::Mesh(0));
+        }
+        Ok(())
     }
 
     /// Index of the backend that the batch goes to now.
@@ -369,20 +411,20 @@ impl Session {
     }
 
     /// Bytes of ours for the client, behind all answers that are owed.
-    fn say(&mut self, bytes: impl Into<std::borrow::Cow<'static, [u8]>>) {
+    pub(super) fn say(&mut self, bytes: impl Into<std::borrow::Cow<'static, [u8]>>) {
         match self.target_index() {
             Some(index) => self.held[index].lease.pipeline.insert(bytes),
             None => self.client.output.extend_from_slice(&bytes.into()),
         }
     }
 
-    async fn flush(&mut self) -> Result<(), Fault> {
+    pub(super) async fn flush(&mut self) -> Result<(), Fault> {
         self.resolve_deferred(None).await?;
         self.flush_target().await
     }
 
     /// Waits for every answer that is owed; sets `failed` if one of them is an error.
-    async fn flush_target(&mut self) -> Result<(), Fault> {
+    pub(super) async fn flush_target(&mut self) -> Result<(), Fault> {
         let Some(index) = self.target_index() else { return Ok(()) };
         let backend = &mut *self.held[index].lease;
         if !backend.pipeline.is_settled() {
@@ -450,8 +492,11 @@ impl Session {
         let target = self.batch.target;
         for shard in std::mem::take(&mut self.batch.unsynced) {
             let Some(index) = self.held.iter().position(|held| held.shard == shard) else { continue };
-            let last = Some(shard) == target && !self.batch.failed_here;
-            let undo = self.batch.failed_here && self.batch.executed && self.transaction.status() == Status::Idle;
+            let last = Some(shard) == target && !self.batch.failed_here && !self.batch.piped;
+            let undo = self.batch.failed_here
+                && self.batch.executed
+                && !self.batch.piped
+                && self.transaction.status() == Status::Idle;
             let backend = &mut *self.held[index].lease;
             if undo {
                 // The server knows nothing of our error and would keep what was done before it.
@@ -475,6 +520,14 @@ impl Session {
         }
         if target.is_none() {
             self.names.settle(None);
+        }
+        if self.batch.piped {
+            if self.batch.failed {
+                self.fail_pipeline();
+            }
+            let flow = self.transaction.close_pipeline();
+            let closed = self.follow(flow).await?;
+            self.tell_reply(closed)?;
         }
         if self.transaction.status() == Status::Idle {
             self.portals.clear();

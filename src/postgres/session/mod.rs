@@ -12,9 +12,13 @@ mod fault;
 mod held;
 mod names;
 mod pieces;
+mod pull;
 mod relay;
+mod route;
+mod scatter;
 mod settle;
 mod simple;
+mod spread;
 mod startup;
 mod verbs;
 mod welcome;
@@ -26,10 +30,11 @@ use bytes::BytesMut;
 use protocol::postgres::{FrontendMessage, TransactionStatus, frontend, wire, write};
 use sharding::lexer::PostgresModes;
 use tokio::time::Instant;
-use transaction::{Dialect, Status, Transaction, TransactionType};
+use transaction::{Dialect, ShardIndex, Status, Transaction, TransactionType};
 
 use super::front::Front;
 use super::settings::Settings;
+use crate::catalog::DatabaseCatalog;
 use crate::config::{self, Config};
 use crate::error_code::MeshError;
 use crate::interrupt::Reason;
@@ -76,6 +81,14 @@ struct Session {
     discarding: bool,
     /// Why the session keeps its backend outside transactions.
     pin: Option<&'static str>,
+    /// The pin may have become unnecessary: ask the backend.
+    pin_doubt: bool,
+    /// Schemas of the logical database.
+    catalog: Option<Arc<DatabaseCatalog>>,
+    /// Where the cursor is that was declared last.
+    cursor_shard: Option<ShardIndex>,
+    /// DDL ran in a transaction that is still open.
+    schema_changed: bool,
     /// Settings may have changed on a backend that is held: ask it before it goes.
     unlearnt: bool,
 }
@@ -135,6 +148,10 @@ pub(super) async fn run(
         notes: Notes::default(),
         discarding: false,
         pin: None,
+        pin_doubt: false,
+        catalog: None,
+        cursor_shard: None,
+        schema_changed: false,
         unlearnt: false,
         mesh,
     };
@@ -258,12 +275,18 @@ impl Session {
     /// Everything that was there is handled: send the answers, let go of backends, wait for more.
     async fn pause(&mut self) -> Result<(), Stop> {
         let unsettled = !self.batch.is_empty();
+        self.note_schema_change();
+        let before = self.client.input.len();
         if !unsettled {
             self.release_clean();
         }
         self.drain_client().await?;
         if !unsettled {
             self.settle().await?;
+        }
+        if self.client.input.len() > before {
+            // It came while a backend was being cleaned.
+            return Ok(());
         }
         let idle = self.transaction.status() == Status::Idle && !unsettled;
         self.entry.set_activity(if idle { Activity::Idle } else { Activity::IdleInTransaction });

@@ -43,7 +43,16 @@ pub fn cut(mesh: &Mesh, sql: &[u8], modes: PostgresModes) -> Result<Pieces, LexE
         scan.scan(sql, dialect, &mesh.fingerprint_key)?;
         let piece = |statement: &ScannedStatement| {
             let verb = if is_verb(statement.kind) { verbs::verb(sql, statement.span, dialect)? } else { None };
-            Ok(Lexed { kind: statement.kind, flags: statement.flags, span: statement.span, verb })
+            Ok(Lexed {
+                kind: statement.kind,
+                flags: statement.flags,
+                span: statement.span,
+                verb,
+                fingerprint: statement.fingerprint,
+                literals: scan.literals(statement).into(),
+                placeholders: statement.placeholders as usize,
+                known: true,
+            })
         };
         match scan.statements() {
             [] => Ok(Pieces::Empty),

@@ -53,8 +53,6 @@ pub struct Notes {
     pub parameters: Vec<(String, String, bool)>,
     /// `Parse` messages that were answered well.
     pub parsed: usize,
-    /// Statements of ours whose own `RowDescription` or `NoData` is wanted.
-    pub rows_wanted: bool,
 }
 
 impl Notes {
@@ -69,11 +67,6 @@ impl Notes {
         self.mesh_tag.clear();
         self.parameters.clear();
         self.parsed = 0;
-    }
-
-    /// Whether an error came, whoever got it.
-    pub fn failed(&self) -> bool {
-        self.client_error.is_some() || self.mesh_error.is_some()
     }
 }
 

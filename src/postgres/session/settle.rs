@@ -15,6 +15,7 @@ use transaction::Status;
 
 use super::Session;
 use super::answer;
+use super::effects;
 use super::fault::{Fault, Stop};
 use crate::error_code::MeshError;
 use crate::interrupt::Reason;
@@ -69,6 +70,11 @@ impl Session {
                 Err(_) => self.close_all(CloseReason::NotClean),
             }
         }
+        if std::mem::take(&mut self.pin_doubt)
+            && let Err(Fault::Stop(stop)) = self.review_pin().await
+        {
+            return Err(stop);
+        }
         if self.pin.is_some() {
             return Ok(());
         }
@@ -104,6 +110,39 @@ impl Session {
         self.held[index].lease.shrink();
         self.held.swap_remove(index).lease.give_back();
         Ok(())
+    }
+
+    /// Asks the backend whether what the session is pinned for is still there.
+    async fn review_pin(&mut self) -> Result<(), Fault> {
+        if !self.pin.is_some_and(effects::can_be_asked) {
+            return Ok(());
+        }
+        let mut reasons = Vec::new();
+        for index in 0..self.held.len() {
+            if self.held.get(index).is_some_and(|held| held.lease.pipeline.is_clean()) {
+                self.ask(index, effects::PINS, false).await?;
+                reasons.extend(self.first_column());
+            }
+        }
+        self.pin = reasons.iter().find_map(|text| effects::reason(text));
+        self.entry.set_pin(self.pin);
+        if self.pin.is_none() {
+            // What it had is gone; what it may still have had is discarded.
+            self.held.iter_mut().for_each(|held| held.lease.memory.untracked = true);
+        }
+        Ok(())
+    }
+
+    /// DDL is committed: the schema is read again before the next statement is planned.
+    pub(super) fn note_schema_change(&mut self) {
+        if self.schema_changed && self.transaction.status() == Status::Idle {
+            self.schema_changed = false;
+            if !self.is_relay()
+                && let Some(catalog) = self.catalog()
+            {
+                catalog.note_ddl();
+            }
+        }
     }
 
     /// Learns, and where something was reset to less than the session started with, sets that again.

@@ -13,6 +13,8 @@ use super::effects::Effects;
 use super::fault::{self, Fault, Stop};
 use super::pieces::{self, Pieces};
 use super::relay::Goal;
+use super::route::{Asked, Way};
+use super::scatter::Run;
 use super::verbs;
 use crate::error_code::MeshError;
 use crate::postgres::statements::Lexed;
@@ -80,7 +82,7 @@ impl Session {
                 Ok(Done::Here)
             }
             Pieces::One(piece) => self.one(frame, sql, &piece).await,
-            Pieces::Several(pieces) => self.several(frame, &pieces).await,
+            Pieces::Several(pieces) => self.several(frame, sql, &pieces).await,
         }
     }
 
@@ -99,11 +101,17 @@ impl Session {
         if Self::is_discard_all(piece.verb.as_ref()) {
             self.discarding = true;
         }
-        let shard = self.home_shard();
-        self.forward(frame, shard, access_of(piece.kind, piece.flags), piece.effects()).await
+        match self.way(Asked { sql, lexed: piece, parameters: &[] }).await? {
+            Way::One(shard, access) => self.forward(frame, shard, access, piece.effects(), Audience::Client).await,
+            Way::Several(routed) => {
+                let run = Run { asked: Asked { sql, lexed: piece, parameters: &[] }, bind: None, types: &[] };
+                self.run_several(&run, &routed).await?;
+                Ok(Done::Here)
+            }
+        }
     }
 
-    async fn several(&mut self, frame: &[u8], pieces: &[Lexed]) -> Result<Done, Fault> {
+    async fn several(&mut self, frame: &[u8], sql: &[u8], pieces: &[Lexed]) -> Result<Done, Fault> {
         if pieces.iter().any(|piece| matches!(piece.verb, Some(Verb::SetTransactionType(_)))) {
             let text =
                 "dbmesh does not support SET dbmesh.transaction_type together with other statements in one query";
@@ -113,8 +121,57 @@ impl Session {
             self.transaction.admits().map_err(|refusal| fault::of_refusal(&refusal))?;
         }
         let effects = pieces.iter().map(Lexed::effects).fold(Effects::default(), Effects::and);
-        let shard = self.home_shard();
-        self.forward(frame, shard, Access::Write, effects).await
+        if self.is_relay() {
+            let shard = self.home_shard();
+            return self.forward(frame, shard, Access::Write, effects, Audience::Client).await;
+        }
+        let ran = self.one_by_one(sql, pieces).await;
+        if ran.is_err() {
+            self.fail_pipeline();
+        }
+        let flow = self.transaction.close_pipeline();
+        let closed = self.follow(flow).await?;
+        ran?;
+        self.tell_reply(closed)?;
+        Ok(Done::Here)
+    }
+
+    /// Runs the statements of a text each for itself, in one transaction.
+    async fn one_by_one(&mut self, sql: &[u8], pieces: &[Lexed]) -> Result<(), Fault> {
+        for piece in pieces {
+            if let Some(verb) = piece.verb.as_ref().filter(|verb| verbs::is_own(verb)) {
+                self.obey(verb, piece.span.of(sql)).await?;
+                continue;
+            }
+            self.transaction.admits().map_err(|refusal| fault::of_refusal(&refusal))?;
+            self.transaction.open_pipeline();
+            let text = piece.span.of(sql);
+            let Ok(Pieces::One(alone)) = pieces::cut(&self.mesh, text, self.modes) else {
+                return Err(MeshError::Syntax("a statement that cannot be read alone".to_owned()).into());
+            };
+            if alone.kind == StatementKind::Copy {
+                let text = "dbmesh does not support COPY together with other statements in one query on several shards";
+                return Err(MeshError::Unsupported(text.to_owned()).into());
+            }
+            let asked = Asked { sql: text, lexed: &alone, parameters: &[] };
+            match self.way(asked).await? {
+                Way::One(shard, access) => {
+                    let mut frame = Vec::with_capacity(text.len() + 6);
+                    write::query(&mut frame, text);
+                    self.forward(&frame, shard, access, alone.effects(), Audience::ClientPart).await?;
+                    if self.notes.client_error.is_some() {
+                        return Err(Fault::Told);
+                    }
+                }
+                Way::Several(routed) => self.run_several(&Run { asked, bind: None, types: &[] }, &routed).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// A statement of an implicit transaction failed.
+    pub(super) fn fail_pipeline(&mut self) {
+        let _ = self.transaction.statement_ended(Ran::Failed { others_changed: false });
     }
 
     /// Where a statement goes that could go anywhere: to a shard that the session has already, else to the default one.
@@ -130,11 +187,12 @@ impl Session {
         shard: ShardIndex,
         access: Access,
         effects: Effects,
+        audience: Audience,
     ) -> Result<Done, Fault> {
         let index = self.enter(shard, access).await?;
         let backend = &mut *self.held[index].lease;
         backend.output.extend_from_slice(frame);
-        backend.pipeline.sent(Sent::Query, Audience::Client);
+        backend.pipeline.sent(Sent::Query, audience);
         self.batch.effects = effects;
         self.relay(index, Goal::Settled, false).await?;
         if self.held[index].lease.pipeline.copy() == CopyState::In {
@@ -175,7 +233,9 @@ impl Session {
         }
         if effects.ddl && !failed {
             self.front.statements.schema_changed();
+            self.schema_changed = true;
         }
+        self.pin_doubt |= effects.unpins && (effects.pin.is_some() || self.pin.is_some());
         if let Some(reason) = effects.pin {
             self.pin = Some(reason);
             self.entry.set_pin(Some(reason));
@@ -189,9 +249,13 @@ impl Session {
     /// Brings our view of the transaction in line with the server's.
     fn reconcile(&mut self, index: usize, shard: ShardIndex, failed: bool) {
         let server = self.held[index].lease.pipeline.status();
+        let part = self.transaction.branches().iter().any(|branch| branch.shard == shard);
         match (self.transaction.status(), server) {
+            // The parts of one message are a transaction that the client does not see.
+            (Status::Idle, TransactionStatus::Active) if part => {}
+            (Status::Idle, TransactionStatus::Failed) if part => self.fail_pipeline(),
             (Status::Open, TransactionStatus::Failed) => self.fail_transaction(),
-            (Status::Open | Status::Failed, TransactionStatus::Idle) => {
+            (_, TransactionStatus::Idle) if part => {
                 // Ended by the text itself (several statements) or by a procedure.
                 let aftermath = self.transaction.branch_gone(shard, Gone::Ended);
                 for send in aftermath.rollbacks {

@@ -5,12 +5,11 @@ use sharding::lexer::verbs::{Discard, Isolation, TransactionModes, TransactionTy
 use transaction::{Answer, Command, Flow, Options, Refusal, Reply, ShardIndex};
 
 use super::Session;
+use super::answer;
 use super::fault::{self, Fault};
-use super::{answer, relay};
 use crate::error_code::MeshError;
 use crate::pool::CloseReason;
 use protocol::postgres::{Audience, Sent, write};
-use relay::Goal;
 
 /// Whether the session obeys this statement itself; all others are for a server.
 pub fn is_own(verb: &Verb) -> bool {
@@ -84,7 +83,7 @@ impl Session {
         Ok(())
     }
 
-    fn tell_reply(&mut self, reply: Told) -> Result<(), Fault> {
+    pub(super) fn tell_reply(&mut self, reply: Told) -> Result<(), Fault> {
         match reply {
             Told::Reply(Reply::Done { tag, warning, .. }) => {
                 if let Some(warning) = warning {
@@ -202,11 +201,6 @@ impl Session {
     /// Whether the statement resets everything.
     pub(super) fn is_discard_all(verb: Option<&Verb>) -> bool {
         matches!(verb, Some(Verb::Discard(Discard::All)))
-    }
-
-    /// Waits until a backend owes nothing.
-    pub(super) async fn settle_backend(&mut self, index: usize) -> Result<(), Fault> {
-        self.relay(index, Goal::Settled, false).await
     }
 }
 

@@ -1,0 +1,129 @@
+//! Reads the answer of one shard of several, as far as it is wanted, and watches the client and the session's signal.
+//! Out: what the rows mean.
+
+use std::future::poll_fn;
+use std::task::{Context, Poll};
+
+use bytes::Buf;
+use protocol::postgres::Segment;
+use transaction::ShardIndex;
+
+use super::Session;
+use super::fault::{Fault, Stop};
+use super::scatter::Answer;
+use crate::error_code::MeshError;
+use crate::interrupt::Reason;
+use crate::pool::CloseReason;
+
+/// No more is read ahead from a client.
+const AHEAD_MAX: usize = 64 << 10;
+
+/// What ended a wait.
+enum Pulled {
+    /// There is a row, or the answer is complete.
+    There,
+    /// The statement shall stop.
+    Interrupted,
+    /// The client is gone.
+    Gone,
+    /// The server is.
+    Lost(String),
+}
+
+impl Session {
+    /// Waits until the shard has sent a row that was not taken yet, or its whole answer.
+    pub(super) async fn pull(&mut self, shard: ShardIndex, answer: &mut Answer) -> Result<(), Fault> {
+        loop {
+            let index = self.held_index(shard)?;
+            let pulled = poll_fn(|cx| self.poll_pull(index, answer, cx)).await;
+            match pulled {
+                Pulled::There => return Ok(()),
+                Pulled::Interrupted => self.cancel_all().await?,
+                Pulled::Gone => {
+                    while !self.held.is_empty() {
+                        self.abandon_backend(0);
+                    }
+                    return Err(Stop::Left.into());
+                }
+                Pulled::Lost(cause) => return Err(self.lost_of_several(shard, cause)),
+            }
+        }
+    }
+
+    fn poll_pull(&mut self, index: usize, answer: &mut Answer, cx: &mut Context<'_>) -> Poll<Pulled> {
+        let backend = &mut *self.held[index].lease;
+        loop {
+            match backend.pipeline.advance(&backend.input, answer) {
+                Ok(Segment::Cut(count) | Segment::Forward(count)) => backend.input.advance(count),
+                Ok(Segment::Insert(_)) => {}
+                Ok(Segment::More) => {
+                    let described = answer.description.is_some() && !answer.rows.is_empty();
+                    if described || answer.error.is_some() || backend.pipeline.is_settled() {
+                        return Poll::Ready(Pulled::There);
+                    }
+                    match backend.poll_fill(cx) {
+                        Poll::Ready(Ok(0)) => {
+                            return Poll::Ready(Pulled::Lost("the server closed the connection".to_owned()));
+                        }
+                        Poll::Ready(Ok(_)) => {}
+                        Poll::Ready(Err(error)) => return Poll::Ready(Pulled::Lost(error.to_string())),
+                        Poll::Pending => break,
+                    }
+                }
+                Err(error) => return Poll::Ready(Pulled::Lost(error.to_string())),
+            }
+        }
+        if !self.client.output.is_empty() && matches!(self.client.poll_drain(cx), Poll::Ready(Err(_))) {
+            return Poll::Ready(Pulled::Gone);
+        }
+        while self.client.input.len() < AHEAD_MAX {
+            match self.client.poll_fill(cx) {
+                Poll::Ready(Ok(count)) if count > 0 => {}
+                Poll::Ready(_) => return Poll::Ready(Pulled::Gone),
+                Poll::Pending => break,
+            }
+        }
+        match self.entry.interrupt.poll(Reason::Query, cx) {
+            Poll::Ready(Reason::Query | Reason::Session) => Poll::Ready(Pulled::Interrupted),
+            Poll::Ready(Reason::Drain) | Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// Cancels what runs on every backend that owes an answer.
+    async fn cancel_all(&mut self) -> Result<(), Fault> {
+        let patience = self.config.timeouts.cancel;
+        let session = self.entry.interrupt.raised() == Some(Reason::Session);
+        let mut index = 0;
+        while index < self.held.len() {
+            let backend = &self.held[index].lease;
+            if backend.pipeline.is_settled() {
+                index += 1;
+                continue;
+            }
+            if backend.cancel_token().cancel(patience).await.is_err() {
+                // It is unknown when the cancel will hit.
+                self.drop_held(index, CloseReason::NotClean);
+                continue;
+            }
+            index += 1;
+        }
+        self.entry.interrupt.clear_query();
+        if session { Err(Stop::Fatal(MeshError::SessionKilled).into()) } else { Ok(()) }
+    }
+
+    /// A backend broke while several worked on one statement: the others are not worth reading out.
+    pub(super) fn lost_of_several(&mut self, shard: ShardIndex, cause: String) -> Fault {
+        let mut index = 0;
+        while index < self.held.len() {
+            let held = &self.held[index];
+            if held.shard == shard || !held.lease.pipeline.is_settled() {
+                self.drop_held(index, CloseReason::Broken);
+                // Others of the same transaction may have gone with it.
+                index = 0;
+            } else {
+                index += 1;
+            }
+        }
+        MeshError::BackendLost { shard: self.shard_name(shard), cause }.into()
+    }
+}

@@ -1,0 +1,308 @@
+//! From a statement to the shards it needs: schema, plan (cached), values of this execution.
+//! Out: running it.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use protocol::postgres::row;
+use sharding::lexer::{self, Dialect, Fingerprint, StatementKind};
+use sharding::plan::{Bound, Plan, PlanContext, Refusal};
+use sharding::schema::Schema;
+use sharding::value::Value;
+use transaction::{Access, ShardIndex};
+
+use super::Session;
+use super::fault::{Fault, Stop};
+use crate::catalog::DatabaseCatalog;
+use crate::config::Protocol;
+use crate::error_code::MeshError;
+use crate::interrupt::Reason;
+use crate::postgres::execution::parameters;
+use crate::postgres::statements::Lexed;
+
+/// Plans kept by one worker. When there are more, all are forgotten: a flood of different texts must not grow memory.
+const PLANS_MAX: usize = 4096;
+
+type PlanKey = (Fingerprint, u64, Dialect, Vec<String>);
+
+thread_local! {
+    static PLANS: RefCell<HashMap<PlanKey, Arc<Plan>>> = RefCell::new(HashMap::new());
+}
+
+/// Where a statement goes.
+#[derive(Debug)]
+pub struct Routed {
+    /// What it is and does.
+    pub plan: Arc<Plan>,
+    /// With these values.
+    pub bound: Bound,
+    /// What it was planned with.
+    pub schema: Arc<Schema>,
+}
+
+/// A statement's way.
+#[derive(Debug)]
+pub enum Way {
+    /// As it came, to one shard.
+    One(ShardIndex, Access),
+    /// To several.
+    Several(Box<Routed>),
+}
+
+/// A text and its values.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// The text that `lexed` describes.
+    pub sql: &'a [u8],
+    /// What the lexer says.
+    pub lexed: &'a Lexed,
+    /// Parameters, decoded.
+    pub parameters: &'a [Value],
+}
+
+/// Statements that go to whatever shard the session is on: they are about the connection, not about rows.
+fn is_about_connection(kind: StatementKind) -> bool {
+    use StatementKind as Kind;
+    matches!(
+        kind,
+        Kind::Set
+            | Kind::Reset
+            | Kind::SetTransaction
+            | Kind::Show
+            | Kind::Discard
+            | Kind::Listen
+            | Kind::Unlisten
+            | Kind::Notify
+            | Kind::Execute
+            | Kind::Deallocate
+            | Kind::Fetch
+            | Kind::Close
+            | Kind::Begin
+            | Kind::Commit
+            | Kind::Rollback
+            | Kind::Savepoint
+            | Kind::RollbackTo
+            | Kind::Release
+            | Kind::TwoPhase
+    )
+}
+
+impl Session {
+    /// Whether every statement goes to the one shard there is, as it came.
+    pub(super) fn is_relay(&self) -> bool {
+        self.config.databases.get(self.database).is_none_or(|database| {
+            database.shards.len() == 1 && database.shards.iter().all(|shard| shard.database == database.name)
+        })
+    }
+
+    /// The catalog of the session's logical database.
+    pub(super) fn catalog(&mut self) -> Option<Arc<DatabaseCatalog>> {
+        if let Some(catalog) = self.catalog.as_ref().filter(|catalog| !catalog.is_retired()) {
+            return Some(Arc::clone(catalog));
+        }
+        let name = &self.config.databases.get(self.database)?.name;
+        self.catalog = self.mesh.catalog.database(Protocol::Postgres, name);
+        self.catalog.clone()
+    }
+
+    async fn schema(&mut self) -> Result<Arc<Schema>, Fault> {
+        let catalog = self.catalog().ok_or_else(|| MeshError::UnknownDatabase(String::new()))?;
+        if let Some(schema) = catalog.current() {
+            return Ok(schema);
+        }
+        let wait = catalog.ready(self.front.pools.wait_deadline());
+        match self.entry.interrupt.guard(Reason::Query, wait).await {
+            Ok(Ok(schema)) => Ok(schema),
+            Ok(Err(error)) => {
+                let shard = self.shard_name(self.default_shard());
+                Err(MeshError::ShardDown { shard, cause: error.to_string() }.into())
+            }
+            Err(Reason::Session) => Err(Stop::Fatal(MeshError::SessionKilled).into()),
+            Err(Reason::Query | Reason::Drain) => {
+                self.entry.interrupt.clear_query();
+                Err(MeshError::QueryCancelled("canceling statement due to user request".to_owned()).into())
+            }
+        }
+    }
+
+    /// Where a statement goes with these values.
+    pub(super) async fn way(&mut self, asked: Asked<'_>) -> Result<Way, Fault> {
+        let lexed = asked.lexed;
+        let access = super::simple::access_of(lexed.kind, lexed.flags);
+        if self.is_relay() {
+            return Ok(Way::One(self.home_shard(), access));
+        }
+        if is_about_connection(lexed.kind) {
+            let cursor = matches!(lexed.kind, StatementKind::Fetch | StatementKind::Close);
+            let shard = self.cursor_shard.filter(|_| cursor).unwrap_or_else(|| self.home_shard());
+            return Ok(Way::One(shard, access));
+        }
+        let routed = self.route(asked).await?;
+        let effects = routed.plan.effects;
+        let access = if effects.writes || effects.locks || effects.unknown || effects.changes_schema {
+            Access::Write
+        } else {
+            access
+        };
+        match &routed.bound {
+            Bound::Single { shard, anywhere } => {
+                if !routed.plan.edits.is_empty() {
+                    return Err(MeshError::Unsupported(
+                        "dbmesh does not support table names qualified by the database".to_owned(),
+                    )
+                    .into());
+                }
+                let shard = if *anywhere { self.home_shard() } else { *shard };
+                if lexed.kind == StatementKind::Declare {
+                    self.cursor_shard = Some(shard);
+                }
+                Ok(Way::One(shard, access))
+            }
+            Bound::Merge { .. } | Bound::Spread { .. } => Ok(Way::Several(Box::new(routed))),
+            Bound::Local => Err(MeshError::Unsupported("dbmesh does not support this statement".to_owned()).into()),
+        }
+    }
+
+    /// Plans a statement and binds its values.
+    async fn route(&mut self, asked: Asked<'_>) -> Result<Routed, Fault> {
+        let dialect = Dialect::Postgres(self.modes);
+        if !asked.lexed.known {
+            let error = lexer::tokens(asked.sql, dialect).err();
+            let text = error.map_or_else(|| "exactly one statement is expected".to_owned(), |error| error.to_string());
+            return Err(MeshError::Syntax(text).into());
+        }
+        let schema = self.schema().await?;
+        let path = self.search_path().await?;
+        let temporary = self.temporary_tables().await?;
+        let key = (asked.lexed.fingerprint, schema.version, dialect, path);
+        let known = PLANS.with_borrow(|plans| plans.get(&key).cloned());
+        let plan = match known.filter(|_| temporary.is_empty()) {
+            Some(plan) => plan,
+            None => {
+                let text = asked.lexed.span.of(asked.sql);
+                let tokens = lexer::tokens(text, dialect).map_err(|error| MeshError::Syntax(error.to_string()))?;
+                let context = PlanContext { search_path: &key.3, temporary: &temporary };
+                let plan = Arc::new(sharding::plan::plan(&tokens, &schema, &context));
+                if temporary.is_empty() {
+                    remember(key, &plan);
+                }
+                plan
+            }
+        };
+        let values = parameters::Bound {
+            sql: asked.sql,
+            lexed: asked.lexed,
+            dialect,
+            parameters: asked.parameters,
+            utf8: self.speaks_utf8(),
+        };
+        let bound = plan.bind(&schema, &values).map_err(|refusal| refused(&refusal))?;
+        Ok(Routed { plan, bound, schema })
+    }
+
+    /// Whether the client's text is UTF-8.
+    pub(super) fn speaks_utf8(&self) -> bool {
+        self.settings.get("client_encoding").is_none_or(|encoding| {
+            let plain: String = encoding.chars().filter(char::is_ascii_alphanumeric).collect();
+            plain.eq_ignore_ascii_case("utf8") || plain.eq_ignore_ascii_case("unicode")
+        })
+    }
+
+    /// The schemas in which names are looked up; empty for the usual ones.
+    async fn search_path(&mut self) -> Result<Vec<String>, Fault> {
+        let text = if self.unlearnt {
+            let shard = self.home_shard();
+            let index = self.enter(shard, Access::Read).await?;
+            self.ask(index, b"SHOW search_path", false).await?;
+            self.first_column().pop().unwrap_or_default()
+        } else {
+            self.settings.get("search_path").unwrap_or_default().to_owned()
+        };
+        Ok(split_path(&text))
+    }
+
+    /// The session's temporary tables, which hide others of their names.
+    async fn temporary_tables(&mut self) -> Result<Vec<sharding::plan::TemporaryTable>, Fault> {
+        if self.pin != Some(super::effects::TEMPORARY) {
+            return Ok(Vec::new());
+        }
+        let Some(index) = self.held.iter().position(|held| held.lease.pipeline.is_settled()) else {
+            return Ok(Vec::new());
+        };
+        let sql = b"SELECT relname FROM pg_catalog.pg_class WHERE relnamespace = pg_catalog.pg_my_temp_schema()";
+        self.ask(index, sql, false).await?;
+        let shard = self.held[index].shard;
+        let names = self.first_column();
+        Ok(names.into_iter().map(|name| sharding::plan::TemporaryTable { name, shard }).collect())
+    }
+
+    /// The first column of the rows that a query of ours gave.
+    pub(super) fn first_column(&self) -> Vec<String> {
+        let mut fields = Vec::new();
+        let mut column = Vec::with_capacity(self.notes.mesh_rows.len());
+        for body in &self.notes.mesh_rows {
+            if row::fields(body, &mut fields).is_ok()
+                && let Some(bytes) = fields.first().and_then(|&field| row::field(body, field))
+            {
+                column.push(String::from_utf8_lossy(bytes).into_owned());
+            }
+        }
+        column
+    }
+}
+
+fn remember(key: PlanKey, plan: &Arc<Plan>) {
+    PLANS.with_borrow_mut(|plans| {
+        if plans.len() >= PLANS_MAX {
+            plans.clear();
+        }
+        plans.insert(key, Arc::clone(plan));
+    });
+}
+
+/// Splits the text of `search_path` as the server shows it. `"$user"` is left out: tables in a schema of the user's name
+/// are never sharded.
+fn split_path(text: &str) -> Vec<String> {
+    let mut parts = Vec::new();
+    let mut part = String::new();
+    let mut quoted = false;
+    for character in text.chars().chain([',']) {
+        match character {
+            '"' => quoted = !quoted,
+            ',' if !quoted => {
+                let name = std::mem::take(&mut part);
+                if !name.is_empty() && name != "$user" {
+                    parts.push(name);
+                }
+            }
+            ' ' if !quoted => {}
+            _ => part.push(character),
+        }
+    }
+    if parts == ["public"] { Vec::new() } else { parts }
+}
+
+/// A refusal of the planner in the words of the error table.
+pub fn refused(refusal: &Refusal) -> MeshError {
+    let text = refusal.to_string();
+    match refusal {
+        Refusal::Unsupported(_) | Refusal::Ambiguous { .. } => MeshError::Unsupported(text),
+        Refusal::TooComplex(_) => MeshError::Limit(text),
+        Refusal::Malformed(_) => MeshError::Syntax(text),
+        #[allow(unreachable_patterns)]
+        _ => MeshError::Unsupported(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn search_paths() {
+        assert!(split_path("\"$user\", public").is_empty());
+        assert_eq!(split_path("a, \"b c\", public"), ["a", "b c", "public"]);
+        assert!(split_path("").is_empty());
+    }
+}
