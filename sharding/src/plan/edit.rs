@@ -11,6 +11,8 @@ pub enum Anchor {
     After(usize),
     /// In place of the tokens from the first to before the second, and what is between them.
     Instead(usize, usize),
+    /// In place of everything from the first token to the start of the second.
+    Until(usize, usize),
     /// In place of the tokens from the first to before the second, and of the space before the first.
     Without(usize, usize),
 }
@@ -55,6 +57,7 @@ fn translate_one(edit: &TokenEdit, tokens: &Tokens, filling: &Filling<'_>, out: 
     let range = match edit.anchor {
         Anchor::After(token) => end(token)?..end(token)?,
         Anchor::Instead(first, past) => start(first)?..end(past.checked_sub(1)?)?,
+        Anchor::Until(first, next) => start(first)?..start(next)?,
         Anchor::Without(first, past) => {
             let from = match first.checked_sub(1) {
                 Some(before) => end(before)?,

@@ -139,7 +139,9 @@ fn target(source: &Source<'_>, family: Family, words: &[String]) -> Result<Shard
         let Some(name) = source.name_at(at) else { continue };
         if family != Family::Shows && schema.is_guarded(&name) {
             return Err(Refusal::unsupported(match family {
-                Family::Ddl => format!("{verb} {second} where it names {name}, which several shards hold"),
+                Family::Ddl if verb != "TRUNCATE" => {
+                    format!("{verb} {second} where it names {name}, which several shards hold")
+                }
                 _ => format!("{verb} where it names {name}, which several shards hold"),
             }));
         }
@@ -184,7 +186,9 @@ fn unguarded(source: &Source<'_>, family: Family, words: &[String]) -> Result<()
             // PostgreSQL's indexes have names of their own, which do not say of which table.
             let of_unknown_table =
                 !source.mysql() && word(0) != "CREATE" && word(0) != "COMMENT" && word(object) == "INDEX";
-            if !known || of_unknown_table {
+            // A sequence may belong to a column of a sharded table.
+            let of_sequence = word(0) != "CREATE" && word(object) == "SEQUENCE";
+            if !known || of_unknown_table || of_sequence {
                 return refuse(format!("{} {}", word(0), word(object)));
             }
         }

@@ -134,6 +134,9 @@ impl Draft<'_, '_> {
             Some(Distinct::On(_)) => return Err("DISTINCT ON".to_owned()),
         };
         let group_columns = self.group_columns(group, select)?;
+        for (range, expr) in self.clauses.group.iter().zip(group) {
+            self.check_plain(*range, self.walk.column(expr).is_some(), select)?;
+        }
         let complete = !group.is_empty() && self.covers_key(anchors, group_columns.iter().flatten().copied());
         let mut accepted = Vec::new();
         for item in &select.projection {
@@ -156,7 +159,7 @@ impl Draft<'_, '_> {
             (true, false, _) => (self.plain(&terms)?, true),
             (true, true, _) => (self.whole()?, false),
             (false, ..) if complete => (self.plain(&terms)?, true),
-            (false, ..) => self.grouped(&group_columns, &terms, select)?,
+            (false, ..) => self.grouped(&group_columns, &terms)?,
         };
         let ranges = (self.clauses.limit, self.clauses.offset);
         let (window, edits) = window(self.walk.source, query, ranges, pushed)?;
@@ -223,6 +226,36 @@ impl Draft<'_, '_> {
             return Err("ORDER BY or GROUP BY of an alias that two items have".to_owned());
         }
         Ok(first)
+    }
+
+    /// A bare name in ORDER BY means a column of the result before a column of a table: refused where two of the result
+    /// may have it, or one that has no alias gets it from the server (PostgreSQL names `id::text` id).
+    fn output_is_clear(&self, name: &str, alias: Option<usize>, select: &Select) -> Result<(), Reason> {
+        let postgres = !self.walk.source.mysql();
+        let unclear =
+            self.items.iter().zip(&select.projection).enumerate().any(|(index, (item, written))| match item {
+                Item::Wildcard => alias.is_some(),
+                Item::Column(column, _) => {
+                    alias.is_some_and(|alias| alias != index)
+                        && matches!(written, SelectItem::UnnamedExpr(_))
+                        && self.column_named(*column, name)
+                }
+                Item::Aggregate(..) | Item::Expression(_) | Item::Constant => {
+                    let (first, past) = self.clauses.items.get(index).copied().unwrap_or_default();
+                    let holds = |at| self.walk.source.name_at(at).is_some_and(|word| word.eq_ignore_ascii_case(name));
+                    postgres && matches!(written, SelectItem::UnnamedExpr(_)) && (first..past).any(holds)
+                }
+            });
+        if unclear {
+            Err(format!("ORDER BY of the name {name}, which may be that of a computed column,"))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn column_named(&self, column: ColumnId, name: &str) -> bool {
+        let table = self.walk.tables.get(column.relation).and_then(Option::as_deref);
+        table.and_then(|table| table.columns.get(column.column)).is_some_and(|column| column.name == name)
     }
 
     /// True if the columns contain the whole key of a relation whose rows are never NULL-extended: then no two shards
@@ -354,7 +387,11 @@ impl Draft<'_, '_> {
             }
             return Ok(make(By::Item(place)));
         }
-        if let Some(item) = self.alias_of(&term.expr, select)? {
+        let alias = self.alias_of(&term.expr, select)?;
+        if let Expr::Identifier(ident) = &term.expr {
+            self.output_is_clear(&self.walk.source.column_name(ident), alias, select)?;
+        }
+        if let Some(item) = alias {
             return Ok(make(By::Item(item)));
         }
         if let Some(column) = self.walk.column(&term.expr) {

@@ -68,7 +68,7 @@ impl Spread {
                 }
                 let (Some(start), Some(last)) = (rows.get(from), rows.get(row - 1)) else { return Err(fault()) };
                 let anchor = if from < first_kept {
-                    Anchor::Instead(start.0, rows.get(row).ok_or_else(fault)?.0)
+                    Anchor::Until(start.0, rows.get(row).ok_or_else(fault)?.0)
                 } else {
                     Anchor::Without(start.0.checked_sub(1).ok_or_else(fault)?, last.1)
                 };

@@ -10,7 +10,7 @@ use super::names::idents;
 use super::refusal::Refusal;
 use super::select::{Reason, noted};
 use super::spread::{Spread, SpreadAnswer};
-use super::walk::{JoinKind, RelationKind, Tree, Walk};
+use super::walk::{RelationKind, Tree, Walk};
 use super::{Plan, Several};
 use crate::route::RouteRule;
 
@@ -19,6 +19,8 @@ struct Change<'s> {
     verb: &'static str,
     targets: Vec<RelationId>,
     limited: bool,
+    /// DELETE with a list of its targets, or what the parser takes for one (`DELETE QUICK FROM`).
+    listed: bool,
     returning: bool,
     assigned: Vec<Vec<&'s Ident>>,
 }
@@ -34,7 +36,7 @@ pub(super) fn update(walk: &mut Walk<'_>, update: &sqlparser::ast::Update) -> Re
     if let Some(UpdateTableFromKind::BeforeSet(from) | UpdateTableFromKind::AfterSet(from)) = &update.from {
         for item in from {
             let right = walk.table_with_joins(item, false);
-            tree = both(tree, right);
+            tree = walk.beside(tree, right);
         }
     }
     walk.filter(update.selection.as_ref(), &tree, &[]);
@@ -65,6 +67,7 @@ pub(super) fn update(walk: &mut Walk<'_>, update: &sqlparser::ast::Update) -> Re
         verb: "UPDATE",
         targets,
         limited: !update.order_by.is_empty() || update.limit.is_some(),
+        listed: false,
         returning: update.returning.is_some(),
         assigned,
     };
@@ -84,22 +87,22 @@ pub(super) fn delete(walk: &mut Walk<'_>, delete: &Delete) -> Result<Plan, Refus
         // MySQL: the tables are those of USING, the FROM names some of them.
         for item in from {
             match &item.relation {
-                sqlparser::ast::TableFactor::Table { name, .. } if item.joins.is_empty() => walk.visit_name(name),
+                sqlparser::ast::TableFactor::Table { name, .. } if item.joins.is_empty() => walk.qualifier(name),
                 _ => walk.refuse("this kind of DELETE"),
             }
         }
     } else {
         for item in from {
             let right = walk.table_with_joins(item, true);
-            tree = both(tree, right);
+            tree = walk.beside(tree, right);
         }
     }
     let first = tree.relations();
     for item in delete.using.iter().flatten() {
         let right = walk.table_with_joins(item, names_only);
-        tree = both(tree, right);
+        tree = walk.beside(tree, right);
     }
-    delete.tables.iter().for_each(|name| walk.visit_name(name));
+    delete.tables.iter().for_each(|name| walk.qualifier(name));
     walk.filter(delete.selection.as_ref(), &tree, &[]);
     returning(walk, delete.returning.as_deref());
     rest(walk, &delete.order_by, delete.limit.as_ref());
@@ -108,17 +111,11 @@ pub(super) fn delete(walk: &mut Walk<'_>, delete: &Delete) -> Result<Plan, Refus
         verb: "DELETE",
         targets,
         limited: !delete.order_by.is_empty() || delete.limit.is_some(),
+        listed: names_only || !delete.tables.is_empty(),
         returning: delete.returning.is_some(),
         assigned: Vec::new(),
     };
     finish(walk, &change)
-}
-
-fn both(left: Tree, right: Tree) -> Tree {
-    match left {
-        Tree::Empty => right,
-        left => Tree::Join { left: Box::new(left), right: Box::new(right), kind: JoinKind::Inner, facts: Vec::new() },
-    }
 }
 
 /// Walks RETURNING.
@@ -179,7 +176,7 @@ fn finish(walk: &mut Walk<'_>, change: &Change<'_>) -> Result<Plan, Refusal> {
             return Err(format!("{verb} with ORDER BY or LIMIT"));
         }
         noted(walk)?;
-        if !alone {
+        if !alone || change.listed {
             return Err(format!("{verb} of joined tables"));
         }
         if change.returning {

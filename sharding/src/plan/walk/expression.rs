@@ -27,9 +27,11 @@ impl Walk<'_> {
             Expr::QualifiedWildcard(name, _) => self.qualifier(name),
             Expr::BinaryOp { left, op, right } => {
                 match op {
-                    BinaryOperator::Custom(_) | BinaryOperator::PGCustomBinaryOperator(_) => {
-                        self.note_opaque("OPERATOR");
-                    }
+                    BinaryOperator::Custom(name) => self.odd(&format!("the operator {name}")),
+                    BinaryOperator::PGCustomBinaryOperator(name) => match name.first().map(String::as_str) {
+                        Some("pg_catalog") => self.odd("OPERATOR"),
+                        _ => self.note_opaque("OPERATOR"),
+                    },
                     BinaryOperator::Assignment => self.note_variable(":="),
                     _ => {}
                 }
@@ -50,12 +52,18 @@ impl Walk<'_> {
             | Expr::IsUnknown(e)
             | Expr::IsNotUnknown(e)
             | Expr::Nested(e)
-            | Expr::Cast { expr: e, .. }
             | Expr::Extract { expr: e, .. }
             | Expr::Collate { expr: e, .. }
             | Expr::Prefixed { value: e, .. }
             | Expr::IsJson { expr: e, .. }
             | Expr::IsNormalized { expr: e, .. } => rest.push(e),
+            Expr::Cast { expr, data_type, .. } => {
+                if data_type.to_string().to_lowercase().contains("reg") {
+                    self.notes.catalog = true;
+                    self.odd("a cast to a catalog type");
+                }
+                rest.push(expr);
+            }
             Expr::IsDistinctFrom(a, b) | Expr::IsNotDistinctFrom(a, b) => rest.extend([a.as_ref(), b.as_ref()]),
             Expr::In { expr, target, negated: _, global } => {
                 if *global {
@@ -308,6 +316,10 @@ impl Walk<'_> {
     }
 
     pub(super) fn note_function(&mut self, name: &str, kind: FunctionKind) {
+        const CATALOG: [&str; 6] = ["pg_", "to_reg", "has_", "obj_desc", "col_desc", "shobj_desc"];
+        if !self.source.mysql() && CATALOG.iter().any(|prefix| name.starts_with(prefix)) {
+            self.notes.catalog = true;
+        }
         let place = match kind {
             FunctionKind::Pure | FunctionKind::Aggregate => return,
             FunctionKind::Window => return self.notes.window = true,

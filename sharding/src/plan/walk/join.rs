@@ -41,6 +41,19 @@ pub(in super::super) enum Spot {
 }
 
 impl Tree {
+    /// Facts that hold for every row of the tree.
+    fn guaranteed(&self) -> Vec<FactId> {
+        match self {
+            Self::Leaf(_) | Self::Empty => Vec::new(),
+            Self::Join { left, right, kind: JoinKind::Inner, facts } => {
+                [left.guaranteed(), right.guaranteed(), facts.clone()].concat()
+            }
+            Self::Join { left, kind: JoinKind::Left, .. } => left.guaranteed(),
+            Self::Join { right, kind: JoinKind::Right, .. } => right.guaranteed(),
+            Self::Join { kind: JoinKind::Full, .. } => Vec::new(),
+        }
+    }
+
     pub fn relations(&self) -> Vec<RelationId> {
         match self {
             Self::Leaf(id) => vec![*id],
@@ -57,13 +70,15 @@ impl Tree {
 impl Walk<'_> {
     /// Gives each relation of a join the facts of its ON that restrict it: not those of the side that is kept whole.
     pub(super) fn restrict(&mut self, left: &Tree, right: &Tree, kind: JoinKind, facts: &[FactId]) {
-        let restricted = match kind {
-            JoinKind::Inner => [left.relations(), right.relations()].concat(),
-            JoinKind::Left => right.relations(),
-            JoinKind::Right => left.relations(),
-            JoinKind::Full => Vec::new(),
-        };
-        self.restrict_all(&restricted, facts);
+        // A row of one side matters only beside rows of the other, for which that side's own facts hold.
+        if matches!(kind, JoinKind::Inner | JoinKind::Left) {
+            let facts = [facts, &left.guaranteed()].concat();
+            self.restrict_all(&right.relations(), &facts);
+        }
+        if matches!(kind, JoinKind::Inner | JoinKind::Right) {
+            let facts = [facts, &right.guaranteed()].concat();
+            self.restrict_all(&left.relations(), &facts);
+        }
     }
 
     pub(super) fn restrict_all(&mut self, relations: &[RelationId], facts: &[FactId]) {

@@ -70,6 +70,8 @@ pub(super) struct Notes {
     pub stable: Option<String>,
     pub volatile: Option<String>,
     pub rows_function: Option<String>,
+    /// Looks at the server's catalog without naming a table: object numbers differ from shard to shard.
+    pub catalog: bool,
     pub sequence: Option<String>,
     /// Not built in, or reads what cannot be seen.
     pub opaque: Option<String>,
@@ -165,7 +167,9 @@ impl<'a> Walk<'a> {
         let (kind, table) = match named {
             Named::Catalog | Named::Unknown => (RelationKind::OnShard(default_shard), None),
             Named::Temporary(shard) => (RelationKind::OnShard(shard), None),
-            Named::Table(table) => (self.table_kind(&table, writes), Some(table)),
+            Named::Table(table) => {
+                (self.table_kind(&table, writes), Some(table).filter(|table| !table.columns.is_empty()))
+            }
         };
         self.add_relation(alias, kind, table)
     }
@@ -256,7 +260,11 @@ impl<'a> Walk<'a> {
         }
         match also {
             Some(shard) => RouteRule::Fixed(shard),
-            None if self.notes.locks || self.notes.sequence.is_some() || self.notes.opaque.is_some() => {
+            None if self.notes.catalog
+                || self.notes.locks
+                || self.notes.sequence.is_some()
+                || self.notes.opaque.is_some() =>
+            {
                 RouteRule::Fixed(self.source.schema.default_shard)
             }
             None => RouteRule::Anywhere,

@@ -175,15 +175,7 @@ impl Walk<'_> {
         let mut tree = Tree::Empty;
         for item in &select.from {
             let right = self.table_with_joins(item, false);
-            tree = match tree {
-                Tree::Empty => right,
-                left => Tree::Join {
-                    left: Box::new(left),
-                    right: Box::new(right),
-                    kind: JoinKind::Inner,
-                    facts: Vec::new(),
-                },
-            };
+            tree = self.beside(tree, right);
         }
         let facts = self.filter(select.selection.as_ref(), &tree, inherited);
         for item in &select.projection {
@@ -220,6 +212,15 @@ impl Walk<'_> {
     /// Makes the names of a block known again, to look at its expressions once more.
     pub fn reopen(&mut self, shape: &mut Shape) {
         self.scopes.push(std::mem::take(&mut shape.scope));
+    }
+
+    /// Two trees of a FROM with a comma between them.
+    pub fn beside(&mut self, left: Tree, right: Tree) -> Tree {
+        if let Tree::Empty = left {
+            return right;
+        }
+        self.restrict(&left, &right, JoinKind::Inner, &[]);
+        Tree::Join { left: Box::new(left), right: Box::new(right), kind: JoinKind::Inner, facts: Vec::new() }
     }
 
     /// Opens a block for a statement that is not a SELECT but has tables and a WHERE.
@@ -436,7 +437,15 @@ impl Walk<'_> {
                         }
                     }
                 }
-                alias.iter().for_each(|alias| self.visit_alias(alias));
+                if let Some(alias) = alias {
+                    self.visit_alias(alias);
+                    // `UPDATE IGNORE orders`: what the parser takes for table and alias may be a keyword and a table.
+                    let own = idents(name).unwrap_or_default().last().map(|ident| self.source.table_name(ident));
+                    let shown = self.source.table_name(&alias.name);
+                    if own.as_ref() != Some(&shown) && self.source.schema.is_guarded(&shown) {
+                        self.refuse(format!("the name of the table {shown} in this place"));
+                    }
+                }
                 self.named_table(name, alias.as_ref(), writes)
             }
             TableFactor::Table { name, alias, args: Some(args), .. } => {
