@@ -10,6 +10,8 @@ pub(super) fn creation(servers: &Servers, name: &str) -> Result<(PathBuf, Vec<St
     let arguments = vec![
         "--no-defaults".to_owned(),
         format!("--datadir={}", servers.data(name).display()),
+        // A server that starts removes temporary tables of others from a folder that they share.
+        format!("--tmpdir={}", servers.data(name).display()),
         "--auth-root-authentication-method=normal".to_owned(),
         "--skip-test-db".to_owned(),
         "--skip-name-resolve".to_owned(),
