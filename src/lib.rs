@@ -15,6 +15,7 @@ pub mod log;
 pub mod mesh;
 pub mod metrics;
 pub mod mysql;
+pub mod plans;
 pub mod pool;
 pub mod postgres;
 pub mod serve;
