@@ -91,7 +91,7 @@ impl DateTime {
     pub fn fraction_digits(&self) -> u8 {
         let mut micros = self.micros % 1_000_000;
         let mut digits = if micros == 0 { 0 } else { 6 };
-        while digits > 0 && micros % 10 == 0 {
+        while digits > 0 && micros.is_multiple_of(10) {
             micros /= 10;
             digits -= 1;
         }
@@ -107,7 +107,7 @@ fn digits(text: &[u8]) -> Option<u64> {
 
 fn days_in(year: u16, month: u8) -> u8 {
     match month {
-        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) => 29,
         2 => 28,
         4 | 6 | 9 | 11 => 30,
         _ => 31,

@@ -18,7 +18,7 @@ use super::write::{is_key, returning};
 use super::{Plan, Several};
 use crate::placement::KeyType;
 use crate::route::{Alike, Key, Operand, RouteRule, RowRule, RowsRule};
-use crate::schema::{DefaultKind, Table};
+use crate::schema::{ColumnKind, DefaultKind, Table};
 
 const WORDS: [&str; 17] = [
     "INSERT",
@@ -159,7 +159,7 @@ pub(super) fn insert(walk: &mut Walk<'_>, insert: &Insert) -> Result<Plan, Refus
     }
     let columns = given(walk.source, &table, &names, &rows)?;
     let rule = rule(walk.source, &table, &columns, &rows, reference)?;
-    let several = several(walk, insert, &table, &columns, merges, reference);
+    let several = several(walk, insert, &table, &columns, &rows, reference);
     let list = rows.ranges.first().map(|(first, _)| RowList { first: *first });
     if reference {
         let () = several.map_err(|reason| Refusal::unsupported(format!("{reason} in a write to a reference table")))?;
@@ -332,15 +332,30 @@ fn several(
     insert: &Insert,
     table: &Table,
     columns: &[usize],
-    merges: bool,
+    rows: &Rows<'_>,
     reference: bool,
 ) -> Result<(), String> {
+    let merges = insert.on.is_some() || insert.replace_into || insert.ignore;
     noted(walk)?;
     if insert.returning.is_some() {
         return Err("RETURNING".to_owned());
     }
     if reference && merges && table.unique_keys.len() > 1 {
         return Err("REPLACE, IGNORE, ON DUPLICATE KEY and ON CONFLICT with several unique keys".to_owned());
+    }
+    for row in &rows.rows {
+        for (expr, column) in row.iter().zip(columns).filter_map(|(expr, at)| Some((expr, table.columns.get(*at)?))) {
+            let by_server =
+                is_default(expr) && column.default != DefaultKind::Constant && column.default != DefaultKind::None;
+            // Without explicit_defaults_for_timestamp, NULL means now.
+            let now = walk.source.mysql()
+                && column.kind == ColumnKind::Timestamp
+                && !column.nullable
+                && !matches!(walk.source.operand(expr), Some(Operand::Literal(_)));
+            if by_server || now {
+                return Err(format!("a value of {} that may differ from shard to shard", column.name));
+            }
+        }
     }
     let differs = |column: &(usize, &crate::schema::Column)| {
         !columns.contains(&column.0) && column.1.default == DefaultKind::Expression

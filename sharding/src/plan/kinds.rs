@@ -88,24 +88,25 @@ impl Walk<'_> {
         match expr {
             Expr::Nested(inner) => self.kind_of(inner),
             Expr::UnaryOp { op: UnaryOperator::Minus | UnaryOperator::Plus, expr } => self.number(expr),
-            Expr::BinaryOp { left, op, right } => match op {
-                BinaryOperator::Plus | BinaryOperator::Minus | BinaryOperator::Multiply => {
-                    let (a, b) = (self.number(left), self.number(right));
-                    // The type of an integer literal depends on its value, which a plan must not.
-                    match (a, b, literal(left) || literal(right)) {
-                        (Some(NUMERIC), Some(_), _) | (Some(_), Some(NUMERIC), _) => Some(NUMERIC),
-                        (Some(ColumnKind::Int { bytes: a, .. }), Some(ColumnKind::Int { bytes: b, .. }), false) => {
-                            Some(ColumnKind::Int { bytes: a.max(b), unsigned: false })
-                        }
-                        (Some(ColumnKind::Int { bytes: 8, unsigned }), Some(ColumnKind::Int { .. }), true)
-                        | (Some(ColumnKind::Int { .. }), Some(ColumnKind::Int { bytes: 8, unsigned }), true) => {
-                            Some(ColumnKind::Int { bytes: 8, unsigned })
-                        }
-                        _ => None,
+            Expr::BinaryOp {
+                left,
+                op: BinaryOperator::Plus | BinaryOperator::Minus | BinaryOperator::Multiply,
+                right,
+            } => {
+                let (a, b) = (self.number(left), self.number(right));
+                // The type of an integer literal depends on its value, which a plan must not.
+                match (a, b, literal(left) || literal(right)) {
+                    (Some(NUMERIC), Some(_), _) | (Some(_), Some(NUMERIC), _) => Some(NUMERIC),
+                    (Some(ColumnKind::Int { bytes: a, .. }), Some(ColumnKind::Int { bytes: b, .. }), false) => {
+                        Some(ColumnKind::Int { bytes: a.max(b), unsigned: false })
                     }
+                    (Some(ColumnKind::Int { bytes: 8, unsigned }), Some(ColumnKind::Int { .. }), true)
+                    | (Some(ColumnKind::Int { .. }), Some(ColumnKind::Int { bytes: 8, unsigned }), true) => {
+                        Some(ColumnKind::Int { bytes: 8, unsigned })
+                    }
+                    _ => None,
                 }
-                _ => None,
-            },
+            }
             _ => None,
         }
     }

@@ -6,6 +6,7 @@ mod column;
 mod expression;
 mod join;
 mod query;
+mod table;
 
 use std::sync::Arc;
 
