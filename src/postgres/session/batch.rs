@@ -1,7 +1,8 @@
 //! What lies between two `Sync` messages: where its messages go, what was promised to the client, which portals exist.
 //! Out: sending and waiting.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
 
 use transaction::ShardIndex;
 
@@ -90,6 +91,19 @@ pub struct Parked {
     pub frame: Vec<u8>,
     /// Where it goes.
     pub routed: Arc<Routed>,
+    /// What an Execute with a row limit has left over; `None` before the first one.
+    pub rest: Mutex<Option<Rest>>,
+}
+
+/// Rows of a portal that the client has not asked for yet.
+#[derive(Debug, Default)]
+pub struct Rest {
+    /// Whole `DataRow` messages.
+    pub rows: VecDeque<Vec<u8>>,
+    /// Their bytes.
+    pub bytes: usize,
+    /// There were more, which were not kept.
+    pub cut: bool,
 }
 
 /// What a portal runs on.

@@ -2,7 +2,7 @@
 //! Messages are passed on as they come; answers are awaited at Flush, at Sync, and where a statement changes the shard.
 //! Out: simple queries; how bytes are moved.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use protocol::postgres::frontend::{Bind, Parse};
 use protocol::postgres::pipeline::CopyState;
@@ -222,7 +222,8 @@ impl Session {
             Way::Several(routed) => {
                 self.resolve_deferred(None).await?;
                 self.say(answer::BIND_COMPLETE);
-                let parked = Parked { statement, frame: frame.to_vec(), routed: Arc::from(routed) };
+                let parked =
+                    Parked { statement, frame: frame.to_vec(), routed: Arc::from(routed), rest: Mutex::default() };
                 return self.set_portal(bind.portal, Portal::Several(Arc::new(parked)));
             }
         };
@@ -469,7 +470,7 @@ impl Session {
             let done = self.resolve_deferred(None).await;
             self.or_fail(done).await?;
         }
-        match self.sync().await {
+        match self.sync(false).await {
             Ok(Synced::Copying) => return Ok(()),
             Ok(Synced::Told) => self.batch.clear(),
             Ok(Synced::Here) => {
@@ -487,12 +488,12 @@ impl Session {
         Ok(())
     }
 
-    /// Ends the batch on every backend.
-    async fn sync(&mut self) -> Result<Synced, Fault> {
+    /// Ends the batch on every backend; `quiet`: no server says `ReadyForQuery` to the client.
+    async fn sync(&mut self, quiet: bool) -> Result<Synced, Fault> {
         let target = self.batch.target;
         for shard in std::mem::take(&mut self.batch.unsynced) {
             let Some(index) = self.held.iter().position(|held| held.shard == shard) else { continue };
-            let last = Some(shard) == target && !self.batch.failed_here && !self.batch.piped;
+            let last = Some(shard) == target && !self.batch.failed_here && !self.batch.piped && !quiet;
             let undo = self.batch.failed_here
                 && self.batch.executed
                 && !self.batch.piped
@@ -546,7 +547,7 @@ impl Session {
         if let Err(Fault::Stop(stop)) = self.flush_target().await {
             return Err(stop);
         }
-        if self.batch.failed {
+        if self.batch.failed && self.notes.client_error.is_some() {
             // A server's error came first; the client has it.
             return Ok(());
         }
@@ -557,13 +558,23 @@ impl Session {
         Ok(())
     }
 
-    /// A Query came without a `Sync` before it: what is owed is answered first.
+    /// A Query came without a `Sync` before it: what is owed is answered first, and the batch ends there.
     pub(super) async fn settle_batch(&mut self) -> Result<(), Stop> {
         if self.batch.is_empty() {
             return Ok(());
         }
         let done = self.flush().await;
-        self.or_fail(done).await
+        self.or_fail(done).await?;
+        if self.batch.failed || self.batch.copy.is_some() {
+            return Ok(());
+        }
+        match self.sync(true).await {
+            Ok(_) => {
+                self.batch.clear();
+                Ok(())
+            }
+            Err(fault) => self.fail_batch(fault).await,
+        }
     }
 }
 

@@ -235,6 +235,9 @@ impl Session {
             return Ok(());
         }
         self.settle_batch().await?;
+        if self.batch.skips() {
+            return Ok(());
+        }
         self.fail_transaction();
         answer::error(&mut self.client.output, error);
         self.ready();

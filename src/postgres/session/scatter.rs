@@ -3,7 +3,7 @@
 //! Invariant: of each shard no more is held than one read and what the merge holds under its limits.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use protocol::postgres::frontend::{self, Bind};
 use protocol::postgres::{
@@ -12,13 +12,14 @@ use protocol::postgres::{
 use sharding::lexer::{self, Dialect};
 use sharding::merge::{Limits, MergeError, Merged, Merger, Replacement};
 use sharding::plan::{Bound, Merge, ParameterMap, Plan, Several};
-use transaction::{Access, ShardIndex};
+use transaction::{Access, ShardIndex, Status};
 
 use super::Session;
 use super::answer;
-use super::batch::Parked;
+use super::batch::{Parked, Rest};
 use super::fault::{self, Fault};
 use super::route::{self, Asked, Routed, Way};
+use crate::config;
 use crate::error_code::MeshError;
 use crate::postgres::backend::Backend;
 use crate::postgres::execution::cells::{self, ColumnType};
@@ -118,6 +119,35 @@ impl Part {
     }
 }
 
+/// A part of the rows, for an Execute with a row limit.
+struct Portion {
+    /// Rows that the client wants now.
+    most: usize,
+    /// Whether the rest is kept for another Execute.
+    keep: bool,
+    rest: Rest,
+}
+
+impl Portion {
+    fn put(
+        &mut self,
+        row: &Merged<Arc<[u8]>>,
+        visible: usize,
+        columns: &[ColumnType],
+        limits: &config::Limits,
+    ) -> Result<(), Fault> {
+        let mut message = bytes::BytesMut::new();
+        put_row(&mut message, row, visible, columns).map_err(wire_fault)?;
+        self.rest.bytes += message.len();
+        if self.rest.rows.len() >= limits.merge_rows_max || self.rest.bytes > limits.merge_bytes_max {
+            let text = "the rows left over by a row limit need more memory than limits.merge_rows_max and merge_bytes_max allow";
+            return Err(MeshError::Limit(text.to_owned()).into());
+        }
+        self.rest.rows.push_back(message.to_vec());
+        Ok(())
+    }
+}
+
 impl Session {
     /// Runs a statement on several shards; rows and tag go to the client.
     pub(super) async fn run_several(&mut self, run: &Run<'_>, routed: &Routed) -> Result<(), Fault> {
@@ -150,6 +180,19 @@ impl Session {
     }
 
     async fn scatter(&mut self, run: &Run<'_>, routed: &Routed, shards: &[ShardIndex]) -> Result<(), Fault> {
+        let count = self.gather(run, routed, shards, None).await?;
+        write::command_complete(&mut self.client.output, format!("SELECT {count}").as_bytes());
+        Ok(())
+    }
+
+    /// Asks the shards and merges. The number of rows that the client got.
+    async fn gather(
+        &mut self,
+        run: &Run<'_>,
+        routed: &Routed,
+        shards: &[ShardIndex],
+        portion: Option<&mut Portion>,
+    ) -> Result<u64, Fault> {
         let Several::Merge(merge) = &routed.plan.several else {
             return Err(MeshError::Internal("a merge without its plan".to_owned()).into());
         };
@@ -175,15 +218,13 @@ impl Session {
             Limits { rows_max: self.config.limits.merge_rows_max, bytes_max: self.config.limits.merge_bytes_max };
         let mut merger = Merger::new(&merge.spec, window, shards.len(), limits).map_err(|error| of_merge(&error))?;
         let mut answers: Vec<Answer> = shards.iter().map(|_| Answer::default()).collect();
-        let merged = self.merge(run, merge, shards, &mut merger, &mut answers).await;
+        let merged = self.merge(run, merge, shards, &mut merger, &mut answers, portion).await;
         // Whatever became of the merge, every shard is read to its end.
         self.read_out(shards, &mut answers).await?;
         if let Some(body) = answers.iter_mut().find_map(|answer| answer.error.take()) {
             return Err(Fault::Server(body));
         }
-        let count = merged?;
-        write::command_complete(&mut self.client.output, format!("SELECT {count}").as_bytes());
-        Ok(())
+        merged
     }
 
     /// Sends each shard its part.
@@ -222,7 +263,9 @@ impl Session {
         shards: &[ShardIndex],
         merger: &mut Merger<Arc<[u8]>>,
         answers: &mut [Answer],
+        mut portion: Option<&mut Portion>,
     ) -> Result<u64, Fault> {
+        let limits = self.config.limits.clone();
         let mut columns: Option<Vec<ColumnType>> = None;
         let mut checked = vec![false; shards.len()];
         let mut fields = Vec::new();
@@ -257,6 +300,14 @@ impl Session {
         let visible = columns.len().saturating_sub(merge.hidden);
         loop {
             while let Some(row) = merger.pop().map_err(|error| of_merge(&error))? {
+                if let Some(portion) = portion.as_deref_mut().filter(|portion| count >= portion.most as u64) {
+                    if !portion.keep {
+                        portion.rest.cut = true;
+                        return Ok(count);
+                    }
+                    portion.put(&row, visible, &columns, &limits)?;
+                    continue;
+                }
                 put_row(&mut self.client.output, &row, visible, &columns).map_err(wire_fault)?;
                 count += 1;
                 if self.client.output.len() > super::held::OUTPUT_MAX {
@@ -322,13 +373,14 @@ impl Session {
 
     /// Executes a portal for several shards.
     pub(super) async fn execute_several(&mut self, parked: &Parked, rows_max: i32) -> Result<(), Fault> {
-        if rows_max > 0 {
-            let text = "dbmesh does not support fetching a part of the rows of a statement on several shards";
-            return Err(MeshError::Unsupported(text.to_owned()).into());
-        }
         self.flush().await?;
         if self.batch.failed {
             return Ok(());
+        }
+        let most = usize::try_from(rows_max).unwrap_or(0);
+        let left = parked.rest.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(rest) = left {
+            return self.execute_rest(parked, rest, most);
         }
         let bind = bind_of(&parked.frame)?;
         let statement = &parked.statement;
@@ -336,7 +388,43 @@ impl Session {
         let parameters = parameters::decode(&bind, &types, self.speaks_utf8());
         let asked = Asked { sql: &statement.sql, lexed: &statement.lexed, parameters: &parameters };
         let run = Run { asked, bind: Some(&bind), types: &types };
-        self.run_several(&run, &parked.routed).await
+        if most == 0 || !matches!(parked.routed.bound, Bound::Merge { .. }) {
+            return self.run_several(&run, &parked.routed).await;
+        }
+        let Bound::Merge { shards } = &parked.routed.bound else { return Ok(()) };
+        // Outside a transaction the portal ends with this batch, and what is left over with it.
+        let keep = self.transaction.status() != Status::Idle;
+        let mut portion = Portion { most, keep, rest: Rest::default() };
+        let count = self.gather(&run, &parked.routed, shards, Some(&mut portion)).await?;
+        self.end_portion(parked, portion.rest, count, most);
+        Ok(())
+    }
+
+    /// Gives the client more of the rows that an earlier Execute has left over.
+    fn execute_rest(&mut self, parked: &Parked, mut rest: Rest, most: usize) -> Result<(), Fault> {
+        let mut count = 0;
+        while (most == 0 || count < most)
+            && let Some(row) = rest.rows.pop_front()
+        {
+            rest.bytes -= row.len();
+            self.client.output.extend_from_slice(&row);
+            count += 1;
+        }
+        if rest.cut && rest.rows.is_empty() && (most == 0 || count < most) {
+            let text = "dbmesh does not support fetching more rows from several shards outside a transaction";
+            return Err(MeshError::Unsupported(text.to_owned()).into());
+        }
+        self.end_portion(parked, rest, u64::try_from(count).unwrap_or(u64::MAX), most);
+        Ok(())
+    }
+
+    fn end_portion(&mut self, parked: &Parked, rest: Rest, count: u64, most: usize) {
+        if most > 0 && usize::try_from(count).is_ok_and(|count| count >= most) {
+            write::bare(&mut self.client.output, b's');
+        } else {
+            write::command_complete(&mut self.client.output, format!("SELECT {count}").as_bytes());
+        }
+        *parked.rest.lock().unwrap_or_else(PoisonError::into_inner) = Some(rest);
     }
 
     /// Where a bound statement goes.

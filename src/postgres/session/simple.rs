@@ -45,6 +45,9 @@ impl Session {
             return Ok(());
         }
         self.settle_batch().await?;
+        if self.batch.skips() {
+            return Ok(());
+        }
         self.notes.clear();
         self.entry.statements.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         match self.query(frame, sql).await {
