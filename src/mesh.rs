@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use sharding::lexer::FingerprintKey;
+use sharding::plan::Plan;
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
@@ -12,8 +13,9 @@ use crate::catalog::Catalog;
 use crate::config::{Config, Overrides};
 use crate::log::LogControl;
 use crate::metrics::Metrics;
-use crate::{mysql, postgres};
+use crate::plans::Plans;
 use crate::sessions::Sessions;
+use crate::{mysql, postgres};
 
 /// What all sessions share.
 pub struct Mesh {
@@ -33,6 +35,8 @@ pub struct Mesh {
     pub postgres: Arc<postgres::Front>,
     /// Schemas of the logical databases, read from their shards.
     pub catalog: Catalog,
+    /// Plans of statements seen before.
+    pub plans: Plans<Plan>,
     /// Changes what is logged.
     pub log: LogControl,
     /// What is counted.

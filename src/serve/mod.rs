@@ -25,6 +25,7 @@ use crate::log::LogControl;
 use crate::mesh::Mesh;
 use crate::metrics::Metrics;
 use crate::mysql;
+use crate::plans::Plans;
 use crate::pool::PoolSettings;
 use crate::postgres;
 use crate::sessions::Sessions;
@@ -98,6 +99,8 @@ impl Running {
         let metrics = Metrics::new(workers.count())
             .map_err(|error| StartError::System { what: "metrics", cause: io::Error::other(error.to_string()) })?;
         let catalog = Catalog::start(&config);
+        let (entries, bytes) = (config.limits.plan_entries_max, config.limits.plan_bytes_max);
+        let plans = Plans::new(workers.count(), entries, bytes);
         let (stop, stopped) = watch::channel(false);
         let pool = pool_settings(&config);
         let config = Arc::new(ArcSwap::from_pointee(config));
@@ -105,6 +108,7 @@ impl Running {
         let postgres = postgres::Front::new(Arc::clone(&config), pool.clone(), workers.count()).map_err(random)?;
         let mesh = Arc::new(Mesh {
             catalog,
+            plans,
             log,
             metrics: Arc::new(metrics),
             started_at: std::time::Instant::now(),

@@ -145,11 +145,20 @@ impl AdminSource for Mesh {
     }
 
     fn plans(&self, rows_max: usize) -> Vec<PlanRow> {
-        { let _ = rows_max; Vec::new() }
+        let row = |plan: crate::plans::PlanSummary| PlanRow {
+            protocol: plan.label.protocol,
+            database: plan.label.database.to_string(),
+            kind: plan.label.kind.to_owned(),
+            hits: plan.hits,
+            bytes: plan.bytes,
+            statement: plan.label.statement,
+        };
+        self.plans.summaries(rows_max).into_iter().map(row).collect()
     }
 
     fn plan_cache(&self) -> (usize, usize) {
-        (0, 0)
+        let counts = self.plans.counts();
+        (counts.entries, counts.bytes)
     }
 
     /// Ready once every logical database has a schema and its default shard answered.

@@ -31,6 +31,7 @@ impl Mesh {
         // The files are read again even where their names stay: that is how a renewed certificate is put in force.
         let acceptor = config.tls.as_ref().map(|tls| tls::acceptor(&tls.certificate, &tls.key)).transpose()?;
         self.tls.store(acceptor.map(Arc::new));
+        self.plans.set_limits(config.limits.plan_entries_max, config.limits.plan_bytes_max);
         self.log.set_level(config.log.level);
         self.mysql.pools.set_settings(super::pool_settings(&config));
         self.postgres.pools.set_settings(super::pool_settings(&config));
