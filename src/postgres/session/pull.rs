@@ -10,7 +10,7 @@ use transaction::ShardIndex;
 
 use super::Session;
 use super::fault::{Fault, Stop};
-use super::scatter::Answer;
+use super::parts::Answer;
 use crate::error_code::MeshError;
 use crate::interrupt::Reason;
 use crate::pool::CloseReason;

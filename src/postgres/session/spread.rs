@@ -9,8 +9,8 @@ use transaction::{Access, Ran, ShardIndex};
 
 use super::Session;
 use super::fault::Fault;
+use super::parts::{Answer, Part, Run};
 use super::route::{self, Routed};
-use super::scatter::{Answer, Part, Run};
 use crate::error_code::MeshError;
 
 impl Session {

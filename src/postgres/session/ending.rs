@@ -1,0 +1,245 @@
+//! Where the messages of a batch go, and how it ends: waiting for answers, Sync, errors of our own.
+//! Out: what single messages mean (`extended`).
+
+use std::borrow::Cow;
+
+use protocol::postgres::pipeline::CopyState;
+use protocol::postgres::{Audience, Sent, write};
+use transaction::{Access, ShardIndex, Status};
+
+use super::Session;
+use super::fault::{self, Fault, Stop};
+use super::relay::Goal;
+
+/// How a `Sync` went.
+enum Synced {
+    /// A server has said `ReadyForQuery` to the client.
+    Told,
+    /// We have to say it.
+    Here,
+    /// The server waits for COPY data and has ignored the `Sync`.
+    Copying,
+}
+
+impl Session {
+    /// Where messages go that could go anywhere.
+    pub(super) fn current_shard(&self) -> ShardIndex {
+        self.batch.target.unwrap_or_else(|| self.home_shard())
+    }
+
+    /// Turns the batch to a shard; what was sent to another one must have been answered first.
+    pub(super) async fn target(&mut self, shard: ShardIndex, access: Access) -> Result<usize, Fault> {
+        if self.batch.target != Some(shard) {
+            if self.batch.target.is_some() {
+                self.flush_target().await?;
+                if self.batch.failed {
+                    return Err(Fault::Told);
+                }
+                self.adopt(access)?;
+            }
+            self.batch.parses.clear();
+            self.notes.parsed = 0;
+        }
+        let index = self.enter(shard, access).await?;
+        self.batch.target = Some(shard);
+        if !self.batch.unsynced.contains(&shard) {
+            self.batch.unsynced.push(shard);
+        }
+        Ok(index)
+    }
+
+    /// What was written in this batch so far becomes part of a transaction, because a write on another shard follows:
+    /// a BEGIN in an open batch adopts what ran before it.
+    fn adopt(&mut self, access: Access) -> Result<(), Fault> {
+        if access != Access::Write || !self.batch.wrote || self.transaction.status() != Status::Idle {
+            return Ok(());
+        }
+        let (Some(shard), Some(index)) = (self.batch.target, self.target_index()) else { return Ok(()) };
+        if !self.batch.piped {
+            self.batch.piped = true;
+            self.transaction.open_pipeline();
+            self.transaction.touch(&[shard], Access::Write).map_err(|refusal| fault::of_refusal(&refusal))?;
+            let backend = &mut *self.held[index].lease;
+            write::query(&mut backend.output, b"BEGIN");
+            backend.pipeline.sent(Sent::Query, Audience::Mesh(0));
+        }
+        Ok(())
+    }
+
+    /// Index of the backend that the batch goes to now.
+    fn target_index(&self) -> Option<usize> {
+        let shard = self.batch.target?;
+        self.held.iter().position(|held| held.shard == shard)
+    }
+
+    /// The place of the next answer.
+    pub(super) fn place(&self) -> Option<u64> {
+        self.target_index().map(|index| self.held[index].lease.pipeline.place())
+    }
+
+    /// Bytes of ours for the client, behind all answers that are owed.
+    pub(super) fn say(&mut self, bytes: impl Into<Cow<'static, [u8]>>) {
+        match self.target_index() {
+            Some(index) => self.held[index].lease.pipeline.insert(bytes),
+            None => self.client.output.extend_from_slice(&bytes.into()),
+        }
+    }
+
+    pub(super) async fn flush(&mut self) -> Result<(), Fault> {
+        self.resolve_deferred(None).await?;
+        self.flush_target().await
+    }
+
+    /// Waits for every answer that is owed; sets `failed` if one of them is an error.
+    pub(super) async fn flush_target(&mut self) -> Result<(), Fault> {
+        let Some(index) = self.target_index() else { return Ok(()) };
+        let backend = &mut *self.held[index].lease;
+        if !backend.pipeline.is_settled() {
+            write::flush(&mut backend.output);
+            self.relay(index, Goal::Settled, false).await?;
+        }
+        self.conclude(index);
+        if self.held[index].lease.pipeline.copy() == CopyState::In {
+            self.batch.copy = self.batch.target;
+        }
+        Ok(())
+    }
+
+    /// Everything was answered: which statements exist now.
+    fn conclude(&mut self, index: usize) {
+        let backend = &mut *self.held[index].lease;
+        let failed = backend.pipeline.is_skipping() || self.notes.client_error.is_some();
+        let error_at = if failed { backend.pipeline.error_at() } else { None };
+        if failed {
+            self.batch.failed = true;
+            for number in self.batch.parses.iter().skip(self.notes.parsed) {
+                backend.memory.statements.remove(number);
+            }
+            backend.memory.unnamed = None;
+        }
+        if self.notes.stale_statement {
+            // DDL changed what it returns; it must be parsed anew, here and under a new number.
+            backend.memory.untracked = true;
+            self.front.statements.schema_changed();
+        }
+        self.batch.parses.clear();
+        self.notes.parsed = 0;
+        self.names.settle(error_at);
+    }
+
+    pub(super) async fn on_sync(&mut self) -> Result<(), Stop> {
+        if self.batch.copy.is_some() {
+            // A server ignores it while it takes COPY data.
+            return Ok(());
+        }
+        if !self.batch.failed {
+            let done = self.resolve_deferred(None).await;
+            self.or_fail(done).await?;
+        }
+        match self.sync(false).await {
+            Ok(Synced::Copying) => return Ok(()),
+            Ok(Synced::Told) => self.batch.clear(),
+            Ok(Synced::Here) => {
+                self.batch.clear();
+                self.ready();
+            }
+            Err(fault) => {
+                self.batch.clear();
+                self.tell_fault(fault)?;
+                self.fail_transaction();
+                self.names.settle(Some(0));
+                self.ready();
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the batch on every backend; `quiet`: no server says `ReadyForQuery` to the client.
+    async fn sync(&mut self, quiet: bool) -> Result<Synced, Fault> {
+        let target = self.batch.target;
+        for shard in std::mem::take(&mut self.batch.unsynced) {
+            let Some(index) = self.held.iter().position(|held| held.shard == shard) else { continue };
+            let last = Some(shard) == target && !self.batch.failed_here && !self.batch.piped && !quiet;
+            let undo = self.batch.failed_here
+                && self.batch.executed
+                && !self.batch.piped
+                && self.transaction.status() == Status::Idle;
+            let backend = &mut *self.held[index].lease;
+            if undo {
+                // The server knows nothing of our error and would keep what was done before it.
+                write::query(&mut backend.output, b"ROLLBACK");
+                backend.pipeline.sent(Sent::Query, Audience::Mesh(0));
+            }
+            write::sync(&mut backend.output);
+            backend.pipeline.sent(Sent::Sync, if last { Audience::Client } else { Audience::Mesh(0) });
+            self.relay(index, Goal::Settled, false).await?;
+            if self.held[index].lease.pipeline.copy() == CopyState::In {
+                // COPY by Execute and Sync in one go: the server has swallowed the Sync and waits for data.
+                self.batch.copy = Some(shard);
+                self.batch.unsynced.push(shard);
+                return Ok(Synced::Copying);
+            }
+            self.conclude(index);
+            self.after(index);
+            if last {
+                return Ok(Synced::Told);
+            }
+        }
+        if target.is_none() {
+            self.names.settle(None);
+        }
+        if self.batch.piped {
+            if self.batch.failed {
+                self.fail_pipeline();
+            }
+            let flow = self.transaction.close_pipeline();
+            let closed = self.follow(flow).await?;
+            self.tell_reply(closed)?;
+        }
+        if self.transaction.status() == Status::Idle {
+            self.portals.clear();
+        }
+        Ok(Synced::Here)
+    }
+
+    /// An error of ours in the middle of a batch: told behind the answers that are owed, then everything up to `Sync` is
+    /// ignored.
+    pub(super) async fn fail_batch(&mut self, fault: Fault) -> Result<(), Stop> {
+        if let Fault::Stop(stop) = fault {
+            return Err(stop);
+        }
+        self.batch.begun = true;
+        self.batch.deferred = None;
+        if let Err(Fault::Stop(stop)) = self.flush_target().await {
+            return Err(stop);
+        }
+        if self.batch.failed && self.notes.client_error.is_some() {
+            // A server's error came first; the client has it.
+            return Ok(());
+        }
+        self.batch.failed = true;
+        self.batch.failed_here = true;
+        self.tell_fault(fault)?;
+        self.fail_transaction();
+        Ok(())
+    }
+
+    /// A Query came without a `Sync` before it: what is owed is answered first, and the batch ends there.
+    pub(super) async fn settle_batch(&mut self) -> Result<(), Stop> {
+        if self.batch.is_empty() {
+            return Ok(());
+        }
+        let done = self.flush().await;
+        self.or_fail(done).await?;
+        if self.batch.failed || self.batch.copy.is_some() {
+            return Ok(());
+        }
+        match self.sync(true).await {
+            Ok(_) => {
+                self.batch.clear();
+                Ok(())
+            }
+            Err(fault) => self.fail_batch(fault).await,
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! A statement on several shards: what each is sent, and what it has answered.
+//! Out: merging the answers; waiting for them.
+
+use std::collections::VecDeque;
+
+use protocol::postgres::frontend::Bind;
+use protocol::postgres::{Audience, Observer, Sent, Target, backend, oid, write};
+use sharding::plan::ParameterMap;
+
+use super::route::Asked;
+use crate::postgres::backend::Backend;
+
+/// A statement that is run on several shards.
+pub struct Run<'a> {
+    /// Its text and values.
+    pub asked: Asked<'a>,
+    /// The client's `Bind`; `None` for a simple query.
+    pub bind: Option<&'a Bind<'a>>,
+    /// Types of the parameters.
+    pub types: &'a [u32],
+}
+
+/// What one shard has answered.
+#[derive(Default)]
+pub struct Answer {
+    /// Rows that were not taken yet.
+    pub rows: VecDeque<Vec<u8>>,
+    /// Body of its `RowDescription`.
+    pub description: Option<Vec<u8>>,
+    /// Its command tag.
+    pub tag: Vec<u8>,
+    /// Body of its error.
+    pub error: Option<Vec<u8>>,
+}
+
+impl Observer for Answer {
+    fn on_message(&mut self, _: Option<(Sent, Audience)>, tag: u8, body: &[u8]) {
+        match tag {
+            b'D' => self.rows.push_back(body.to_vec()),
+            b'T' => self.description = Some(body.to_vec()),
+            b'C' => self.tag = backend::command_tag(body).unwrap_or_default().to_vec(),
+            b'E' if self.error.is_none() => self.error = Some(body.to_vec()),
+            _ => {}
+        }
+    }
+
+    fn on_answered(&mut self, _: Sent, _: Audience, _: bool) {}
+}
+
+/// What a shard is sent.
+pub struct Part {
+    /// The text.
+    pub sql: Vec<u8>,
+    /// Parameters that are other values on the shards.
+    pub parameters: ParameterMap,
+    /// Which of the client's parameters there are, in order; `None`: all.
+    pub kept: Option<Vec<usize>>,
+    /// Columns behind the visible ones.
+    pub hidden: usize,
+}
+
+impl Part {
+    /// Appends the messages for one shard and records what will be answered.
+    pub fn send(&self, run: &Run<'_>, backend: &mut Backend, sync: bool) {
+        let count = run.bind.map_or(0, |bind| bind.values.len());
+        let kept: Vec<usize> = self.kept.clone().unwrap_or_else(|| (0..count).collect());
+        let instead =
+            |index: usize| self.parameters.instead.iter().find(|(at, _)| *at == index).map(|(_, value)| *value);
+        let types: Vec<u32> = (kept.iter())
+            .map(|&index| instead(index).map_or_else(|| run.types.get(index).copied().unwrap_or(0), |_| oid::INT8))
+            .collect();
+        let given: Vec<Option<&[u8]>> = run.bind.map_or_else(Vec::new, |bind| bind.values.iter().collect());
+        let counts: Vec<Option<[u8; 8]>> = kept
+            .iter()
+            .map(|&index| instead(index).map(|value| i64::try_from(value).unwrap_or(i64::MAX).to_be_bytes()))
+            .collect();
+        let values: Vec<Option<&[u8]>> = (kept.iter().zip(&counts))
+            .map(|(&index, count)| count.as_ref().map_or_else(|| given.get(index).copied().flatten(), |c| Some(&c[..])))
+            .collect();
+        let formats: Vec<i16> = (kept.iter().zip(&counts))
+            .map(|(&index, count)| if count.is_some() { 1 } else { run.bind.map_or(0, |b| b.formats.format_of(index)) })
+            .collect();
+        let mut results: Vec<i16> = run.bind.map_or_else(Vec::new, |bind| bind.result_formats.iter().collect());
+        if results.len() > 1 {
+            results.extend(std::iter::repeat_n(1, self.hidden));
+        }
+        let out = &mut backend.output;
+        write::parse(out, b"", &self.sql, types.into_iter());
+        write::bind(out, b"", b"", &formats, values.into_iter(), &results);
+        write::describe(out, Target::Portal, b"");
+        write::execute(out, b"", 0);
+        let mut sent = vec![Sent::Parse, Sent::Bind, Sent::DescribePortal, Sent::Execute];
+        if sync {
+            write::sync(out);
+            sent.push(Sent::Sync);
+        } else {
+            write::flush(out);
+        }
+        for message in sent {
+            backend.pipeline.sent(message, Audience::Mesh(0));
+        }
+        backend.memory.unnamed = None;
+    }
+}
