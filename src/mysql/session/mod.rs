@@ -4,8 +4,10 @@
 mod charset;
 mod client;
 mod commands;
+mod diagnostics;
 mod held;
 mod kill;
+mod local;
 mod login;
 mod query;
 mod relay;
@@ -61,6 +63,8 @@ pub(super) struct Session {
     held: Vec<Held>,
     statements: Statements,
     catalogued: Catalogued,
+    /// Packets of the answer to SHOW WARNINGS, of the last statement, if it left any and its backend is gone.
+    diagnostics: Option<Vec<Vec<u8>>>,
 }
 
 /// Serves one client until it leaves.
@@ -128,6 +132,7 @@ impl Session {
             transaction: Transaction::new(Dialect::MySql, ::transaction::TransactionType::Atomic),
             statements: Statements::default(),
             catalogued: Catalogued::default(),
+            diagnostics: None,
             held: Vec::new(),
             began: 0,
             mesh,

@@ -139,6 +139,14 @@ impl Session {
             }
         }
         self.transaction.admits().map_err(|r| super::trouble::refusal(&r))?;
+        if let Some(done) = self.diagnose(sql, scanned, place).await? {
+            return Ok(done);
+        }
+        if matches!(scanned.kind, StatementKind::Select | StatementKind::Show)
+            && let Some(done) = self.answer_here(sql, place)
+        {
+            return Ok(done);
+        }
         self.refuse_what_is_elsewhere(scanned.flags)?;
         let facts = Facts { kind: scanned.kind, flags: scanned.flags, user_variables: UserVariables::new() };
         let base = access(scanned);

@@ -31,6 +31,8 @@ pub(super) struct Report {
     pub next_sequence: u8,
     /// What its OKs said about the session's state.
     pub learnt: Learnt,
+    /// Warnings of its last OK or EOF.
+    pub warnings: u16,
     /// The last generated id, if one was reported.
     pub last_insert_id: u64,
     /// Head of the answer to a PREPARE, as the server sent it.
@@ -295,14 +297,17 @@ fn look<'a>(
             let ok = OkPacket::decode(payload, capabilities)?;
             report.status = Some(ok.status);
             report.state_pending = false;
+            report.warnings = ok.warnings;
             if ok.last_insert_id != 0 {
                 report.last_insert_id = ok.last_insert_id;
             }
             return Ok(Some(ok));
         }
         Event::Eof | Event::Separator if passing.answer != Answer::StatementPrepare => {
-            let flags = protocol::mysql::reply::EofPacket::decode(payload)?.status;
+            let eof = protocol::mysql::reply::EofPacket::decode(payload)?;
+            let flags = eof.status;
             report.status = Some(flags);
+            report.warnings = eof.warnings;
             report.state_pending = flags & status::SESSION_STATE_CHANGED != 0;
             if passing.place.more && last {
                 more_follows(payload, true);

@@ -194,7 +194,11 @@ impl Session {
         let Some(index) = self.held.iter().position(|held| held.shard == shard) else { return Ok(()) };
         let failed = report.failed.is_some();
         let mut learnt = report.learnt;
-        if failed || report.state_pending {
+        if access.is_some() {
+            self.keep_diagnostics(index, report).await?;
+        }
+        let unknown = self.held.get(index).is_some_and(|held| held.status.is_none());
+        if unknown || report.state_pending {
             let more = self.ask_status(index).await?;
             learnt.hidden_change |= more.hidden_change;
             learnt.one_shot |= more.one_shot;

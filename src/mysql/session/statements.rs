@@ -140,6 +140,7 @@ impl Session {
             return Ok(());
         }
         self.transaction.admits().map_err(|r| super::trouble::refusal(&r))?;
+        self.diagnostics = None;
         self.close_cursor(prepared).await?;
         let facts = Facts { kind: scanned.kind, flags: scanned.flags, user_variables: UserVariables::new() };
         if scanned.kind == StatementKind::Set {
