@@ -89,7 +89,8 @@ pub(super) async fn serve(mesh: Arc<Mesh>, entry: Option<Entry>, stream: ClientS
     let sequence = admitted.sequence;
     match Session::new(mesh, entry, worker, client, server, admitted) {
         Ok(mut session) => session.run(sequence).await,
-        Err((mut client, error)) => {
+        Err(refused) => {
+            let (mut client, error) = *refused;
             client.put_error(Place { sequence, more: false }, &error);
             let _ = client.flush().await;
         }
@@ -118,12 +119,12 @@ impl Session {
         client: Client,
         server: MySqlServer,
         admitted: Admitted,
-    ) -> Result<Self, (Client, MeshError)> {
+    ) -> Result<Self, Box<(Client, MeshError)>> {
         let state = match State::new(client.capabilities, admitted.login.collation, server) {
             Ok(state) => state,
             Err(set) => {
                 let text = format!("the character set {set}: bytes of its characters can look like quotes");
-                return Err((client, MeshError::Unsupported(text)));
+                return Err(Box::new((client, MeshError::Unsupported(text))));
             }
         };
         let mut session = Self {
