@@ -87,9 +87,12 @@ impl Session {
             return Ok(());
         }
         let Some(sql) = memory.settings.change_to(&self.settings) else { return Ok(()) };
+        let count = self.held.len();
         if let Err(fault) = self.ask(index, &sql, false).await {
-            // Whatever it has by now, it is not what we think.
-            self.drop_held(index, CloseReason::NotClean);
+            // Whatever it has by now, it is not what we think. One that broke has left already.
+            if self.held.len() == count {
+                self.drop_held(index, CloseReason::NotClean);
+            }
             return Err(fault);
         }
         self.held[index].lease.memory.settings = Arc::clone(&self.settings);
