@@ -13,12 +13,14 @@ const NOWHERE: u32 = u32::MAX;
 struct Previous {
     kind: TokenKind,
     word: Option<Word>,
+    keyword: Keyword,
     packed: u64,
     start: usize,
     end: usize,
 }
 
-const NOTHING: Previous = Previous { kind: TokenKind::Semicolon, word: None, packed: 0, start: 0, end: 0 };
+const NOTHING: Previous =
+    Previous { kind: TokenKind::Semicolon, word: None, keyword: Keyword::None, packed: 0, start: 0, end: 0 };
 
 /// What waits for the next token to be certain.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -140,8 +142,9 @@ impl<'a> Classifier<'a> {
         if self.pending != Pending::Nothing {
             self.settle(raw.kind);
         }
+        let keyword = word.map_or(Keyword::None, |word| word.keyword);
         match raw.kind {
-            TokenKind::Word => self.word(word),
+            TokenKind::Word => self.word(word, keyword),
             TokenKind::LeftParenthesis => self.open(raw),
             TokenKind::RightParenthesis => self.close(),
             TokenKind::Comma | TokenKind::Literal(_) | TokenKind::Placeholder => self.table_name = false,
@@ -156,13 +159,9 @@ impl<'a> Classifier<'a> {
             }
             TokenKind::Semicolon | TokenKind::Hint | TokenKind::MeshHint => {}
         }
-        self.before = self.keyword();
+        self.before = self.previous.keyword;
         self.before_kind = self.previous.kind;
-        self.previous = Previous { kind: raw.kind, word, packed: raw.packed, start: raw.start, end: raw.end };
-    }
-
-    fn keyword(&self) -> Keyword {
-        self.previous.word.map_or(Keyword::None, |word| word.keyword)
+        self.previous = Previous { kind: raw.kind, word, keyword, packed: raw.packed, start: raw.start, end: raw.end };
     }
 
     fn settle(&mut self, next: TokenKind) {
@@ -175,8 +174,7 @@ impl<'a> Classifier<'a> {
     }
 
     #[inline(always)]
-    fn word(&mut self, word: Option<Word>) {
-        let keyword = word.map_or(Keyword::None, |word| word.keyword);
+    fn word(&mut self, word: Option<Word>, keyword: Keyword) {
         if let Some(lead) = self.lead.get_mut(self.words) {
             *lead = keyword;
             self.words += 1;
@@ -200,7 +198,7 @@ impl<'a> Classifier<'a> {
         self.table_name = matches!(keyword, K::Into | K::Table | K::As | K::Recursive)
             || (keyword == K::With && self.words == 1)
             || (self.words == 1 && matches!(keyword, K::Insert | K::Replace));
-        let previous = self.keyword();
+        let previous = self.previous.keyword;
         match keyword {
             K::Select => self.verb = keyword,
             K::Insert | K::Delete | K::Replace | K::Merge if previous != K::On => {
@@ -351,7 +349,7 @@ impl<'a> Classifier<'a> {
 
     fn user_variable(&mut self) {
         self.table_name = false;
-        if self.keyword() == Keyword::Into && self.verb == Keyword::Select {
+        if self.previous.keyword == Keyword::Into && self.verb == Keyword::Select {
             self.flags.set(Flags::USER_VARIABLE_ASSIGN);
             return;
         }

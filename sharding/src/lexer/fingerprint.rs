@@ -60,14 +60,14 @@ impl<'a> Writer<'a> {
         Writer { text, start, rows: Rows::default() }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn token(&mut self, bytes: &[u8], lower: bool) {
         self.text.push(b' ');
         self.glued(bytes, lower);
     }
 
     /// A token whose neighbourhood to the one before it matters.
-    #[inline]
+    #[inline(always)]
     pub(super) fn glued(&mut self, bytes: &[u8], lower: bool) {
         let at = self.text.len();
         self.text.extend_from_slice(bytes);

@@ -153,10 +153,10 @@ static ALL: [(&str, Word); COUNT] = {
     all
 };
 
-/// Looks a word up, ASCII case ignored.
-#[inline]
-pub(crate) fn find(word: &[u8], packed: u64) -> Option<Word> {
-    NAMED_TABLE.find(word, packed).map(|entry| entry.1)
+/// Looks a word up, ASCII case ignored: its lower-case text and what is known about it.
+#[inline(always)]
+pub(crate) fn find(word: &[u8], packed: u64) -> Option<&'static (&'static str, Word)> {
+    NAMED_TABLE.find(word, packed)
 }
 
 #[cfg(test)]
@@ -172,9 +172,9 @@ mod tests {
         texts.dedup();
         assert_eq!(texts.len(), before, "a word is listed twice");
         for (text, word) in &ALL {
-            assert_eq!(find(text.as_bytes(), packed(text.as_bytes())), Some(*word), "{text}");
+            assert_eq!(find(text.as_bytes(), packed(text.as_bytes())), Some(&(*text, *word)), "{text}");
             let upper = text.to_ascii_uppercase();
-            assert_eq!(find(upper.as_bytes(), packed(upper.as_bytes())), Some(*word), "{upper}");
+            assert_eq!(find(upper.as_bytes(), packed(upper.as_bytes())), Some(&(*text, *word)), "{upper}");
             assert!(text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{text}");
         }
         assert_eq!(find(b"sbtest1", packed(b"sbtest1")), None);

@@ -15,6 +15,7 @@ mod functions_mysql;
 mod functions_postgres;
 mod keyword;
 mod kind;
+mod number;
 mod quoted;
 mod scan;
 mod syntax;

@@ -127,8 +127,11 @@ impl Scan {
         let sql = cursor.sql;
         let first_literal = self.literals.len();
         let mut state = Statement::new(sql, cursor.modes.mysql, Writer::new(&mut self.normalised), first_literal);
+        let mut raw = Raw::EMPTY;
         let more = loop {
-            let Some(raw) = cursor.next()? else { break false };
+            if !cursor.next(&mut raw)? {
+                break false;
+            }
             if raw.kind == TokenKind::Semicolon {
                 if state.classifier.keeps_semicolon() {
                     state.semicolons += 1;
@@ -179,7 +182,8 @@ struct Statement<'a> {
     rows: RowState,
     row_literals: (usize, usize),
     first_literal: usize,
-    span: Option<(usize, usize)>,
+    first: Option<usize>,
+    last: usize,
     tokens: usize,
     semicolons: usize,
     placeholders: u32,
@@ -211,7 +215,8 @@ impl<'a> Statement<'a> {
             rows: RowState::Before,
             row_literals: (0, 0),
             first_literal,
-            span: None,
+            first: None,
+            last: 0,
             tokens: 0,
             semicolons: 0,
             placeholders: 0,
@@ -219,10 +224,11 @@ impl<'a> Statement<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn token(&mut self, raw: &Raw, literals: &mut Vec<Literal>) -> Result<(), LexError> {
         let text = self.sql.get(raw.start..raw.end).unwrap_or_default();
-        self.span = Some((self.span.map_or(raw.start, |(start, _)| start), raw.end));
+        self.first.get_or_insert(raw.start);
+        self.last = raw.end;
         if self.semicolons > 0 {
             self.classifier.compound();
             for _ in 0..std::mem::take(&mut self.semicolons) {
@@ -232,10 +238,15 @@ impl<'a> Statement<'a> {
         let mut word = None;
         match raw.kind {
             TokenKind::Word => {
-                if !self.classifier.after_dot() {
-                    word = keyword::find(text, raw.packed);
+                let known = if self.classifier.after_dot() { None } else { keyword::find(text, raw.packed) };
+                match known {
+                    Some((lower, known)) => {
+                        word = Some(*known);
+                        let folds = !self.mysql || known.folds();
+                        self.writer.token(if folds { lower.as_bytes() } else { text }, false);
+                    }
+                    None => self.writer.token(text, !self.mysql),
                 }
-                self.writer.token(text, !self.mysql || word.is_some_and(keyword::Word::folds));
             }
             TokenKind::Literal(class) => self.literal(class, raw, text, literals)?,
             TokenKind::LeftParenthesis => {
@@ -350,7 +361,7 @@ impl<'a> Statement<'a> {
         key: &FingerprintKey,
         literals: usize,
     ) -> Option<ScannedStatement> {
-        let (start, end) = self.span.filter(|_| self.tokens > 0)?;
+        let (start, end) = (self.first.filter(|_| self.tokens > 0)?, self.last);
         let (start, end) = marks.map_or((start, end), |(first, last)| (start.min(first), end.max(last)));
         if noted.has(Flags::EXECUTABLE_COMMENT) {
             // The same tokens mean something else when another server decides what is executed.

@@ -1,7 +1,7 @@
 //! The slow path: every token of a text with its bytes, for planning and splicing.
 //! Invariant: literals come in the same order and at the same bytes as [`super::Scan`] finds them.
 
-use super::cursor::Cursor;
+use super::cursor::{Cursor, Raw};
 use super::{Dialect, LexError, LiteralClass, MAX_SQL_BYTES, Span, literal_value};
 
 /// What a token is.
@@ -67,7 +67,8 @@ pub fn tokens(sql: &[u8], dialect: Dialect) -> Result<Tokens, LexError> {
     let mut cursor = Cursor::new(sql, dialect);
     let mut list = Vec::with_capacity(sql.len() / 4);
     let (mut literals, mut placeholders) = (0, 0);
-    while let Some(raw) = cursor.next()? {
+    let mut raw = Raw::EMPTY;
+    while cursor.next(&mut raw)? {
         let span = Span { start: raw.start as u32, end: raw.end as u32 };
         let number = match raw.kind {
             TokenKind::Literal(_) => next(&mut literals),

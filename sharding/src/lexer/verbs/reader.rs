@@ -1,7 +1,7 @@
 //! Reads the tokens of one short statement from left to right. Out: what the statements mean.
 
 use super::Name;
-use crate::lexer::cursor::Cursor;
+use crate::lexer::cursor::{Cursor, Raw};
 use crate::lexer::{Dialect, LexError, Span, Token, TokenKind, identifier_value, literal_value};
 
 /// PostgreSQL cuts names to this many bytes.
@@ -23,7 +23,8 @@ impl<'a> Reader<'a> {
         let mut cursor = Cursor::new(sql, dialect);
         cursor.at = span.start as usize;
         let mut list = Vec::new();
-        while let Some(raw) = cursor.next()? {
+        let mut raw = Raw::EMPTY;
+        while cursor.next(&mut raw)? {
             if matches!(raw.kind, TokenKind::Hint | TokenKind::MeshHint) {
                 continue;
             }
