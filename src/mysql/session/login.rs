@@ -82,7 +82,14 @@ pub async fn log_in(
     client.flush().await?;
     let mut sequence = 1;
     loop {
-        let whole = client.read_packet(sequence, LOGIN_BYTES_MAX).await?;
+        let whole = match client.read_packet(sequence, LOGIN_BYTES_MAX).await {
+            Ok(whole) => whole,
+            Err(ReadError::Wire(error)) => {
+                let place = Place { sequence: sequence.wrapping_add(1), more: false };
+                return refuse(client, place, MeshError::Protocol(error.to_string())).await;
+            }
+            Err(error) => return Err(error.into()),
+        };
         let decoded = FirstPacket::decode(&whole.payload(&client.input));
         client.consume(whole.wire_length);
         let place = Place { sequence: sequence.wrapping_add(1), more: false };
@@ -152,7 +159,13 @@ pub async fn prove(
                 fresh = scramble()?;
                 sequence = put_packet_with(&mut client.output, sequence, |out| put_switch_request(out, method, &fresh));
                 client.flush().await?;
-                let whole = client.read_packet(sequence, LOGIN_BYTES_MAX).await?;
+                let whole = match client.read_packet(sequence, LOGIN_BYTES_MAX).await {
+                    Ok(whole) => whole,
+                    Err(ReadError::Wire(error)) => {
+                        return Ok(Err((sequence.wrapping_add(1), MeshError::Protocol(error.to_string()))));
+                    }
+                    Err(error) => return Err(error.into()),
+                };
                 login.proof = whole.payload(&client.input).into_owned();
                 client.consume(whole.wire_length);
                 sequence = sequence.wrapping_add(1);
