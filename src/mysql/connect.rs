@@ -21,8 +21,8 @@ use crate::pool::{ConnectError, Connector, PoolKey, Pools, ShardId};
 
 /// Collation id of a backend's login: utf8mb4_general_ci, which every server has.
 const LOGIN_COLLATION: u16 = 45;
-/// Error codes of a server that starts up or shuts down.
-const NOT_READY: [u16; 2] = [1053, 1226];
+/// Error code of a server that shuts down.
+const SHUTTING_DOWN: u16 = 1053;
 /// A backend learns what statements did to its session by this; the rest of the state comes from statements' texts.
 const TRACKING: &str = "SET session_track_system_variables='*', session_track_schema=ON, session_track_state_change=ON";
 
@@ -218,7 +218,7 @@ async fn read_packet(backend: &mut MySqlBackend) -> Result<(Vec<u8>, u8), Connec
 
 fn rejected(payload: &[u8]) -> ConnectError {
     match ErrPacket::decode(payload) {
-        Ok(err) if NOT_READY.contains(&err.code) => {
+        Ok(err) if err.code == SHUTTING_DOWN => {
             ConnectError::NotReady(String::from_utf8_lossy(err.message).into_owned())
         }
         Ok(err) => ConnectError::Rejected {

@@ -10,4 +10,5 @@ mod catalog;
 mod clients;
 mod command_line;
 mod demo;
+mod mysql_sessions;
 mod private_servers;

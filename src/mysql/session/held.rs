@@ -2,6 +2,7 @@
 //! Out: what runs on them.
 
 use std::io;
+use std::time::Duration;
 
 use protocol::mysql::command::code;
 use protocol::mysql::packet::put_packet;
@@ -15,11 +16,13 @@ use super::state::Learnt;
 use super::trouble::{self, Outcome, Trouble};
 use crate::error_code::MeshError;
 use crate::mysql::connect::{BackendKey, MySqlConnector};
-use crate::pool::{Asker, CloseReason, Lease, ShardId};
+use crate::pool::{AcquireError, Asker, CloseReason, Lease, ShardId};
 use crate::sessions::Activity;
 
 /// Longest wait for the answer to a small statement of our own (SET, PING, ROLLBACK).
-pub(super) const OWN_STATEMENT: std::time::Duration = std::time::Duration::from_secs(30);
+pub(super) const OWN_STATEMENT: Duration = Duration::from_secs(30);
+/// Longest wait for a COMMIT where the configuration sets no limit to statements: after it the outcome is unknown.
+const COMMIT_MAX: Duration = Duration::from_secs(600);
 
 /// A backend that this session holds.
 pub(super) struct Held {
@@ -71,7 +74,7 @@ impl Session {
             in_schema: self.state.schema.is_some(),
         };
         let holds: Vec<ShardId> = self.held.iter().map(|held| held.lease.shard()).collect();
-        if self.transaction.branches().is_empty() || self.began == 0 {
+        if self.began == 0 {
             self.began = self.mesh.mysql.next_transaction().max(1);
         }
         let asker = Asker { session: u64::from(self.entry.id), worker: self.worker, began: self.began, holds: &holds };
@@ -82,7 +85,13 @@ impl Session {
         self.entry.set_activity(Activity::Active);
         let lease = match taken {
             Ok(Ok(lease)) => lease,
-            Ok(Err(error)) => return Err(trouble::acquire(error, &self.shard_name(shard)).into()),
+            Ok(Err(error)) => {
+                if matches!(error, AcquireError::Deadlock { .. }) {
+                    // Others wait for what this session holds: an error alone would leave them waiting.
+                    self.give_way().await;
+                }
+                return Err(trouble::acquire(error, &self.shard_name(shard)).into());
+            }
             Err(reason) => return Err(self.interrupted(reason)),
         };
         // What the pool gives out is clean: nothing is open on it.
@@ -167,8 +176,18 @@ impl Session {
 
     /// As `own_answer`; the inner value is the payload of an ERR. The backend stays in `held` in any case.
     pub(super) async fn own_round(&mut self, index: usize, answer: Answer) -> io::Result<Option<Vec<u8>>> {
+        self.round_within(index, answer, OWN_STATEMENT).await
+    }
+
+    /// As `own_round`, for a COMMIT: it takes as long as statements may, and nothing interrupts it.
+    pub(super) async fn commit_round(&mut self, index: usize) -> io::Result<Option<Vec<u8>>> {
+        let limit = self.mesh.config.load().timeouts.statement.unwrap_or(COMMIT_MAX).max(OWN_STATEMENT);
+        self.round_within(index, Answer::Query, limit).await
+    }
+
+    async fn round_within(&mut self, index: usize, answer: Answer, limit: Duration) -> io::Result<Option<Vec<u8>>> {
         let (mut error, mut last_ok) = (None, Vec::new());
-        self.own_packets(index, answer, |event, payload| match event {
+        self.packets_within(index, answer, limit, |event, payload| match event {
             Event::Err => error = Some(payload.to_vec()),
             Event::Ok => last_ok = payload.to_vec(),
             _ => {}
@@ -189,13 +208,23 @@ impl Session {
         answer: Answer,
         on_packet: impl FnMut(Event, &[u8]) + Send,
     ) -> io::Result<()> {
+        self.packets_within(index, answer, OWN_STATEMENT, on_packet).await
+    }
+
+    async fn packets_within(
+        &mut self,
+        index: usize,
+        answer: Answer,
+        limit: Duration,
+        on_packet: impl FnMut(Event, &[u8]) + Send,
+    ) -> io::Result<()> {
         let Some(held) = self.held.get_mut(index) else { return Err(io::ErrorKind::NotFound.into()) };
         let backend = &mut *held.lease;
         let work = async {
             backend.flush().await?;
             backend.read_answer(answer, on_packet).await
         };
-        let deadline = Instant::now() + OWN_STATEMENT;
+        let deadline = Instant::now() + limit;
         let scanner = timeout_at(deadline, work).await.map_err(|_| io::ErrorKind::TimedOut)??;
         held.status = scanner.status();
         Ok(())

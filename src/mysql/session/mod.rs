@@ -58,9 +58,11 @@ pub(super) struct Session {
     server: MySqlServer,
     state: State,
     transaction: Transaction,
-    /// When the current transaction began, among all of the process.
+    /// When the current transaction began, among all of the process; 0: it has not asked for a backend yet.
     began: u64,
     held: Vec<Held>,
+    /// Why a shard could not be begun, where the transaction only says that it could not.
+    begin_failed: Option<Trouble>,
     statements: Statements,
     catalogued: Catalogued,
     /// Packets of the answer to SHOW WARNINGS, of the last statement, if it left any and its backend is gone.
@@ -135,6 +137,7 @@ impl Session {
             catalogued: Catalogued::default(),
             diagnostics: None,
             held: Vec::new(),
+            begin_failed: None,
             began: 0,
             mesh,
             entry,
@@ -224,6 +227,10 @@ impl Session {
                 self.client.input = packet;
             }
             self.release_free();
+            if self.transaction.branches().is_empty() {
+                // The next transaction has an age of its own.
+                self.began = 0;
+            }
             let result = match result {
                 Ok(true) => self.client.flush().await.map_err(Trouble::Client),
                 Ok(false) => return Trouble::Client(std::io::ErrorKind::UnexpectedEof.into()),

@@ -74,7 +74,7 @@ impl Session {
                 }
             }
             Err(trouble) => {
-                // Shards that were not reached have nothing to be rolled back.
+                // A shard that was sent nothing has nothing to be rolled back.
                 for send in sends.iter().filter(|send| matches!(send.command, Command::Begin { .. })) {
                     if !streams.iter().any(|stream| stream.shard == send.shard) {
                         self.shard_gone(send.shard, Gone::NeverBegan).await;
@@ -102,6 +102,9 @@ impl Session {
         let parameters: Vec<Value> = bindings.map_or_else(Vec::new, |bindings| bindings.route_values());
         let values = TextValues::new(&tokens, &parameters);
         let window = merge.window.window(&values, true).map_err(|r| refused(&r))?;
+        // Nothing of the statement is sent until every shard is ready: a shard that is down must not leave the others
+        // in the middle of it.
+        let mut ready = Vec::with_capacity(shards.len());
         for shard in shards {
             let info = routed.schema.shards.get(usize::from(*shard)).ok_or_else(|| internal("an unknown shard"))?;
             let rewritten = merge.rewrite(&routed.plan.edits, &tokens, &values, info).map_err(|r| refused(&r))?;
@@ -122,28 +125,32 @@ impl Session {
                 }
                 execute = Some(payload);
             }
-            let (index, swallow) = self.make_ready(*shard, &own, &Facts::NOTHING).await?;
+            let (_, swallow) = self.make_ready(*shard, &own, &Facts::NOTHING).await?;
+            ready.push((*shard, rewritten.sql, execute, swallow));
+        }
+        // From here on every shard works at once.
+        for (shard, sql, execute, swallow) in ready {
+            let found = self.held.iter().position(|held| held.shard == shard);
+            let index = found.ok_or_else(|| internal("a backend vanished"))?;
             let Some(held) = self.held.get_mut(index) else { return Err(internal("a backend vanished")) };
+            if swallow {
+                held.lease.put_query(b"BEGIN");
+            }
             let answer = match &execute {
                 Some(payload) => {
                     put_packet(&mut held.lease.output, 0, payload);
                     Answer::Execute
                 }
                 None => {
-                    held.lease.put_query(&rewritten.sql);
+                    held.lease.put_query(&sql);
                     Answer::Query
                 }
             };
             let scanner = Scanner::new(answer, held.lease.capabilities);
-            streams.push(Stream { shard: *shard, scanner, swallow, rows: None, warnings: 0, failed: false });
-        }
-        // Nothing was sent so far that a refusal would have to take back; from here on every shard works at once.
-        for stream in streams.iter() {
-            let Some(index) = self.held.iter().position(|held| held.shard == stream.shard) else { continue };
-            let Some(held) = self.held.get_mut(index) else { continue };
             if let Err(error) = held.lease.flush().await {
                 return Err(self.lose(index, &error));
             }
+            streams.push(Stream { shard, scanner, swallow, rows: None, warnings: 0, failed: false });
         }
         for number in 0..streams.len() {
             let Some(stream) = streams.get_mut(number) else { continue };

@@ -78,6 +78,9 @@ impl Session {
     ) -> Outcome<Report> {
         let (index, swallow) = self.enter(shard, access, facts).await?;
         let Some(held) = self.held.get_mut(index) else { return Err(internal("a backend vanished")) };
+        if swallow {
+            held.lease.put_query(b"BEGIN");
+        }
         if let Err(error) = held.lease.flush_with(outgoing.bytes()).await {
             let trouble = self.lose(index, &error);
             self.shard_gone(shard, Gone::Lost).await;
@@ -99,7 +102,7 @@ impl Session {
     }
 
     /// Makes a shard part of the transaction, if there is one, and its backend ready for a statement. True: a BEGIN
-    /// waits in the backend's output, and its answer must be read before the statement's.
+    /// goes with the statement, and its answer must be read before the statement's.
     pub(super) async fn enter(
         &mut self,
         shard: ShardIndex,
@@ -136,13 +139,13 @@ impl Session {
         for send in sends {
             let Some(held) = self.held.get_mut(index) else { return Err(internal("a backend vanished")) };
             let text = transaction::sql::text(&send.command, transaction::Dialect::MySql);
-            held.lease.put_query(text.as_bytes());
             if text == "BEGIN" {
                 // A plain BEGIN cannot fail on a backend that was just found healthy: it goes with the statement.
                 pipelined = true;
-            } else {
-                self.own_answer(index, Answer::Query).await?;
+                continue;
             }
+            held.lease.put_query(text.as_bytes());
+            self.own_answer(index, Answer::Query).await?;
         }
         Ok((index, pipelined))
     }
@@ -319,9 +322,19 @@ impl Session {
 
     /// A branch is gone: the others are rolled back if the transaction says so.
     pub(super) async fn shard_gone(&mut self, shard: ShardIndex, how: Gone) {
+        if how == Gone::NeverBegan
+            && let Some(index) = self.held.iter().position(|held| held.shard == shard && held.in_transaction())
+        {
+            // It was begun, but what belongs to its beginning failed: nobody else would end it.
+            let _ = self.lose(index, &std::io::Error::other("a transaction that could not be begun whole"));
+        }
         let aftermath = self.transaction.branch_gone(shard, how);
+        if let Some(refusal) = &aftermath.refusal {
+            // The client is told by its next statement, which the transaction refuses.
+            tracing::error!(session = self.entry.id, shard = %self.shard_name(shard), %refusal, "a transaction was cut");
+        }
         for send in &aftermath.rollbacks {
-            self.send_command(send).await;
+            self.roll_back_on(send).await;
         }
         if how == Gone::Lost {
             let flow = self.transaction.statement_ended(Ran::Failed { others_changed: false });

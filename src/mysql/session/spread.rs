@@ -1,19 +1,24 @@
 //! A write on several shards, where the transaction allows it: each is sent its part, the answers become one.
 //! Out: what each part is (the plan), whether it may run and how it ends (the transaction).
 
+use protocol::mysql::packet::HEADER;
 use protocol::mysql::reply::OkPacket;
-use protocol::mysql::response::{Answer, Event};
+use protocol::mysql::response::{Answer, Event, Scanner, Step};
 use sharding::lexer;
 use sharding::plan::{Bound, Part, Several, Spread, SpreadAnswer};
+use tokio::time::Instant;
 use transaction::{Access, Gone, Ran, Reply};
 
 use super::client::Place;
 use super::query::Done;
+use super::relay::{Woke, wait};
 use super::route::{Routed, refused};
 use super::single::{Facts, internal};
 use super::statements::Bindings;
 use super::trouble::{self, Outcome, Trouble};
 use super::{MeshError, Session};
+use crate::interrupt::Reason;
+use crate::mysql::backend::PACKET_MAX;
 use crate::mysql::execution::parameters::put_execute;
 
 /// The answers of the shards so far.
@@ -22,7 +27,8 @@ struct Sum {
     affected_rows: u64,
     last_insert_id: u64,
     warnings: u16,
-    parts: usize,
+    /// Parts that a server may have executed.
+    sent: usize,
 }
 
 impl Session {
@@ -44,7 +50,7 @@ impl Session {
         for (number, shard) in shards.iter().enumerate() {
             let own: Vec<_> = sends.iter().filter(|send| send.shard == *shard).cloned().collect();
             let begun = match self.make_ready(*shard, &own, &Facts::NOTHING).await {
-                Ok((index, true)) => self.swallow_after_flush(index).await,
+                Ok((index, true)) => self.begin_now(index).await,
                 Ok((_, false)) => Ok(()),
                 Err(trouble) => Err(trouble),
             };
@@ -69,7 +75,7 @@ impl Session {
         }
         let ran = match &result {
             Ok(()) => Ran::Well,
-            Err(_) => Ran::Failed { others_changed: sum.parts > 0 },
+            Err(_) => Ran::Failed { others_changed: sum.sent > 0 },
         };
         let flow = self.transaction.statement_ended(ran);
         let reply = self.drive(flow).await;
@@ -91,8 +97,9 @@ impl Session {
         Ok(Done::at(place))
     }
 
-    async fn swallow_after_flush(&mut self, index: usize) -> Outcome<()> {
+    async fn begin_now(&mut self, index: usize) -> Outcome<()> {
         let Some(held) = self.held.get_mut(index) else { return Err(internal("a backend vanished")) };
+        held.lease.put_query(b"BEGIN");
         if let Err(error) = held.lease.flush().await {
             return Err(self.lose(index, &error));
         }
@@ -141,21 +148,26 @@ impl Session {
             }
         };
         let (mut last_ok, mut refused_by_server, mut with_rows) = (Vec::new(), None, false);
+        sum.sent += 1;
         let read = self
-            .own_packets(index, answer, |event, bytes| match event {
+            .part_packets(index, answer, |event, bytes| match event {
                 Event::Ok => last_ok = bytes.to_vec(),
                 Event::Err => refused_by_server = Some(bytes.to_vec()),
                 Event::Columns(_) => with_rows = true,
                 _ => {}
             })
             .await;
-        if let Err(error) = read {
-            let trouble = self.lose(index, &error);
+        if let Err(trouble) = read {
             self.shard_gone(part.shard, Gone::Lost).await;
             return Err(trouble);
         }
         if let Some(payload) = refused_by_server {
-            self.ask_status(index).await?;
+            // A statement that a server refuses has changed nothing there.
+            sum.sent -= 1;
+            if let Err(trouble) = self.ask_status(index).await {
+                self.shard_gone(part.shard, Gone::Lost).await;
+                return Err(trouble);
+            }
             self.check_branch(part.shard, true).await;
             return Err(Trouble::Server(payload));
         }
@@ -167,7 +179,7 @@ impl Session {
         sum.warnings = sum.warnings.saturating_add(ok.warnings);
         match spread.answer {
             SpreadAnswer::Sum => sum.affected_rows = sum.affected_rows.saturating_add(ok.affected_rows),
-            SpreadAnswer::Same if sum.parts > 0 && sum.affected_rows != ok.affected_rows => {
+            SpreadAnswer::Same if sum.sent > 1 && sum.affected_rows != ok.affected_rows => {
                 return Err(internal(
                     "the copies of a reference table differ: the shards changed different numbers of rows",
                 ));
@@ -177,7 +189,56 @@ impl Session {
         if sum.last_insert_id == 0 {
             sum.last_insert_id = ok.last_insert_id;
         }
-        sum.parts += 1;
         Ok(())
+    }
+
+    /// Sends a part and reads its answer: it takes as long as statements may, and can be stopped. On failure the
+    /// backend is gone.
+    async fn part_packets(
+        &mut self,
+        index: usize,
+        answer: Answer,
+        mut on_packet: impl FnMut(Event, &[u8]) + std::marker::Send,
+    ) -> Outcome<()> {
+        let patience = self.mesh.config.load().timeouts.statement;
+        let mut deadline = patience.map(|patience| Instant::now() + patience);
+        let Some(held) = self.held.get_mut(index) else { return Err(internal("a backend vanished")) };
+        let mut scanner = Scanner::new(answer, held.lease.capabilities);
+        if let Err(error) = held.lease.flush().await {
+            return Err(self.lose(index, &error));
+        }
+        loop {
+            let Self { client, held, entry, .. } = self;
+            let Some(held) = held.get_mut(index) else { return Err(internal("a backend vanished")) };
+            match scanner.next_packet(&mut held.lease.input, PACKET_MAX) {
+                Ok(Step::Packet { length, event }) => {
+                    on_packet(event, held.lease.input.get(HEADER..length).unwrap_or_default());
+                    held.lease.consume(length);
+                    continue;
+                }
+                Ok(Step::Done) => {
+                    held.status = scanner.status();
+                    return Ok(());
+                }
+                Ok(Step::NeedMore | Step::Pass(_)) => {}
+                Err(error) => return Err(self.lose(index, &std::io::Error::other(error))),
+            }
+            let gone = match wait(client, &mut held.lease, &entry.interrupt, deadline).await {
+                Woke::Backend(Ok(_)) => continue,
+                Woke::Backend(Err(error)) => return Err(self.lose(index, &error)),
+                Woke::Client(Ok(count)) if count > 0 => continue,
+                Woke::Interrupt(Reason::Query) | Woke::Late => {
+                    entry.interrupt.clear_query();
+                    deadline = None;
+                    self.kill_query(index).await;
+                    continue;
+                }
+                Woke::Client(Ok(_)) => Trouble::Client(std::io::ErrorKind::UnexpectedEof.into()),
+                Woke::Client(Err(error)) => Trouble::Client(error),
+                Woke::Interrupt(reason) => Trouble::Interrupted(reason),
+            };
+            self.kill_and_close(index);
+            return Err(gone);
+        }
     }
 }

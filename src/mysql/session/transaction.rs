@@ -58,6 +58,9 @@ impl Session {
             Reply::Statement => Ok(()),
             Reply::Refuse(refusal) => Err(trouble::refusal(&refusal).into()),
             Reply::Relay(shard) => {
+                if let Some(trouble) = self.begin_failed.take() {
+                    return Err(trouble);
+                }
                 let held = self.held.iter_mut().find(|held| held.shard == shard);
                 match held.and_then(|held| held.last_error.take()) {
                     Some(payload) => Err(Trouble::Server(payload)),
@@ -72,6 +75,7 @@ impl Session {
 
     /// Sends rounds of commands until the transaction has a reply.
     pub(super) async fn drive(&mut self, mut flow: Flow) -> Reply {
+        self.begin_failed = None;
         loop {
             match flow {
                 Flow::Reply(reply) => return reply,
@@ -92,14 +96,21 @@ impl Session {
             Some(index) => index,
             None if matches!(send.command, Command::Begin { .. }) => match self.backend(send.shard).await {
                 Ok(index) => index,
-                Err(_) => return Answer::Lost,
+                Err(trouble) => {
+                    self.begin_failed = Some(trouble);
+                    return Answer::Lost;
+                }
             },
             None => return Answer::Lost,
         };
         let Some(held) = self.held.get_mut(index) else { return Answer::Lost };
         let text = transaction::sql::text(&send.command, transaction::Dialect::MySql);
         held.lease.put_query(text.as_bytes());
-        match self.own_round(index, Kind::Query).await {
+        let round = match send.command {
+            Command::Commit => self.commit_round(index).await,
+            _ => self.own_round(index, Kind::Query).await,
+        };
+        match round {
             Ok(None) => Answer::Done,
             Ok(Some(_)) => match self.ask_status(index).await {
                 Ok(_) => Answer::Error,
@@ -115,10 +126,29 @@ impl Session {
     /// Ends whatever is open by ROLLBACK: the session ends or is reset.
     pub(super) async fn roll_back_all(&mut self) {
         for send in self.transaction.abandon() {
-            if self.send_command(&send).await != Answer::Done {
-                self.held.retain(|held| held.shard != send.shard);
-            }
+            self.roll_back_on(&send).await;
         }
+    }
+
+    /// The pool refused this session because others wait for what it holds: its transaction lets go of all.
+    pub(super) async fn give_way(&mut self) {
+        for send in self.transaction.give_way().rollbacks {
+            self.roll_back_on(&send).await;
+        }
+    }
+
+    /// Ends a shard's part of a transaction that is over. Where ROLLBACK does not work, closing the connection does.
+    pub(super) async fn roll_back_on(&mut self, send: &Send) {
+        let Some(index) = self.held.iter().position(|held| held.shard == send.shard) else { return };
+        let Some(held) = self.held.get_mut(index) else { return };
+        let text = transaction::sql::text(&send.command, transaction::Dialect::MySql);
+        held.lease.put_query(text.as_bytes());
+        let failed = match self.own_round(index, Kind::Query).await {
+            Ok(None) => return,
+            Ok(Some(payload)) => std::io::Error::other(super::held::error_text(&payload)),
+            Err(error) => error,
+        };
+        let _ = self.lose(index, &failed);
     }
 
     fn all_shards(&self) -> Arc<[ShardIndex]> {
