@@ -2,7 +2,7 @@
 //! Out: SQL text, and what happens on the shards.
 //! Invariant: a set of shards may be too large, never too small.
 
-use crate::placement::{Canonical, KeyType, SlotMap, Use, slot_of};
+use crate::placement::{Canonical, KeyType, SlotMap, Use, slot_of, uuid};
 use crate::schema::ShardIndex;
 use crate::value::Value;
 
@@ -33,7 +33,7 @@ pub enum Operand {
     Constant(Value),
 }
 
-/// Casts that leave the value what it is, where they succeed.
+/// Casts whose result is known here, where they succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CastTo {
     /// To smallint, integer or bigint.
@@ -217,13 +217,22 @@ impl Operand {
             Self::Cast(operand, to) => match (operand.value(values), to) {
                 (Value::Null, _) => Value::Null,
                 (value @ Value::Int(_), CastTo::Integer)
-                | (value @ Value::Text(_), CastTo::Text | CastTo::Uuid | CastTo::Integer)
+                | (value @ Value::Text(_), CastTo::Text)
                 | (value @ Value::Uuid(_), CastTo::Uuid) => value,
+                (Value::Text(text), CastTo::Integer) => integer(&text).map_or(Value::Unknown, Value::Int),
+                (Value::Text(text), CastTo::Uuid) => uuid(&text).map_or(Value::Unknown, Value::Uuid),
                 _ => Value::Unknown,
             },
             Self::Constant(value) => value.clone(),
         }
     }
+}
+
+/// Digits with or without a minus.
+fn integer(text: &[u8]) -> Option<i128> {
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    let plain = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+    plain.then(|| std::str::from_utf8(text).ok()?.parse().ok()).flatten()
 }
 
 impl Condition {

@@ -75,6 +75,18 @@ fn row_lists_of_another_length_are_split() {
 }
 
 #[test]
+fn an_aggregate_is_not_taken_for_one_with_other_values() {
+    serves(
+        "select total, count(nullif(id, 1)) from items group by total order by count(nullif(id, 1))",
+        "select total, count(nullif(id, 2)) from items group by total order by count(nullif(id, 1))",
+    );
+    serves(
+        "select total, sum(total * 1.5) from items group by total order by sum(total * 1.5)",
+        "select total, sum(total * 1.5) from items group by total order by sum(total * 2.5)",
+    );
+}
+
+#[test]
 fn positions_are_part_of_the_fingerprint() {
     let (first, second) = ("select id, total from items order by 1", "select id, total from items order by 2");
     assert_ne!(fingerprint(first), fingerprint(second));

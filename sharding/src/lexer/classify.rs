@@ -105,7 +105,11 @@ impl<'a> Classifier<'a> {
         match self.previous.kind {
             TokenKind::Word => match self.previous.word {
                 None => self.sql.get(self.previous.start) != Some(&b'_'),
-                Some(word) => matches!(word.keyword, Keyword::As | Keyword::Collate | Keyword::End),
+                // A word that is not reserved may be a column's name.
+                Some(word) => {
+                    matches!(word.keyword, Keyword::As | Keyword::Collate | Keyword::End)
+                        || !(word.folds() || word.begins_typed_literal())
+                }
             },
             TokenKind::QuotedIdentifier | TokenKind::RightParenthesis | TokenKind::Literal(_) => true,
             TokenKind::UserVariable | TokenKind::SystemVariable | TokenKind::Placeholder => true,
@@ -255,7 +259,11 @@ impl<'a> Classifier<'a> {
             | K::Lock
             | K::Into
             | K::Where
-                if self.depth == self.ordinals =>
+                // Behind BY or a comma it is a name: OFFSET, WINDOW ... are not reserved in MySQL.
+                if self.depth == self.ordinals
+                    && previous != K::By
+                    && self.previous.kind != TokenKind::Comma
+                    && self.previous.kind != TokenKind::Operator =>
             {
                 self.ordinals = NOWHERE;
             }

@@ -22,6 +22,8 @@ const TYPE: u8 = 8;
 const NOW: u8 = 16;
 /// A function without parentheses that describes the session.
 const WHO: u8 = 32;
+/// A string behind it is a date or time.
+const TYPED: u8 = 64;
 
 impl Word {
     pub(crate) fn folds(self) -> bool {
@@ -35,6 +37,11 @@ impl Word {
 
     pub(crate) fn is_type(self) -> bool {
         self.traits & TYPE != 0
+    }
+
+    /// `DATE '2024-01-01'`.
+    pub(crate) fn begins_typed_literal(self) -> bool {
+        self.traits & TYPED != 0
     }
 
     pub(crate) fn is_time_of_statement(self) -> bool {
@@ -90,7 +97,7 @@ keywords! {
     Rule "rule" 0; Role "role" 0; Server "server" 0; Atomic "atomic" 0; If "if" F; Loop "loop" F; While "while" F;
     Repeat "repeat" F; Warnings "warnings" 0; Errors "errors" 0; Get "get" 0; Diagnostics "diagnostics" 0;
     Route "route" 0; Names "names" 0; Character "character" F | PG | TYPE; Default "default" R; User "user" WHO;
-    Password "password" 0; Persist "persist" 0; PersistOnly "persist_only" 0; Time "time" TYPE | PG; Zone "zone" 0;
+    Password "password" 0; Persist "persist" 0; PersistOnly "persist_only" 0; Time "time" TYPE | PG | TYPED; Zone "zone" 0;
     Authorization "authorization" PG; Constraints "constraints" 0; Off "off" 0; Plans "plans" 0; Query "query" 0;
     Connection "connection" 0; Hard "hard" 0; Soft "soft" 0; Recover "recover" 0; Collate "collate" R; Current "current" 0;
     Sequences "sequences" 0; Sql "sql" F; Parameter "parameter" 0; Operator "operator" 0;
@@ -126,12 +133,12 @@ const PLAIN: &[(&str, Word)] = &[
     ("nvarchar", plain(MY | TYPE)), ("decimal", plain(F | PG | TYPE)), ("dec", plain(F | PG | TYPE)),
     ("numeric", plain(F | PG | TYPE)), ("varbinary", plain(F | TYPE)), ("bit", plain(N | TYPE)),
     ("float", plain(F | PG | TYPE)), ("double", plain(F | TYPE)), ("real", plain(F | PG | TYPE)),
-    ("datetime", plain(MY | TYPE)), ("timestamp", plain(N | TYPE)), ("timestamptz", plain(TYPE)),
+    ("datetime", plain(MY | TYPE)), ("timestamp", plain(N | TYPE | TYPED)), ("timestamptz", plain(TYPE)),
     ("timetz", plain(TYPE)), ("int", plain(F | PG | TYPE)), ("integer", plain(F | PG | TYPE)),
     ("bigint", plain(F | PG | TYPE)), ("smallint", plain(F | PG | TYPE)), ("mediumint", plain(F | TYPE)),
     ("tinyint", plain(F | TYPE)), ("bpchar", plain(TYPE)), ("varbit", plain(TYPE)), ("varying", plain(FOLD | TYPE)),
     ("text", plain(TYPE)), ("blob", plain(F | TYPE)), ("signed", plain(MY)), ("unsigned", plain(F)),
-    ("year", plain(MY | TYPE)), ("date", plain(MY)), ("enum", plain(MY)), ("fixed", plain(TYPE)),
+    ("year", plain(MY | TYPE)), ("date", plain(MY | TYPED)), ("enum", plain(MY)), ("fixed", plain(TYPE)),
     ("current_timestamp", plain(R | NOW)), ("current_date", plain(R | NOW)), ("current_time", plain(R | NOW)),
     ("localtime", plain(R | NOW)), ("localtimestamp", plain(R | NOW)), ("utc_timestamp", plain(F | NOW)),
     ("utc_date", plain(F | NOW)), ("utc_time", plain(F | NOW)), ("current_user", plain(R | WHO)),

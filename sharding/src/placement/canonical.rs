@@ -193,22 +193,25 @@ fn date_time_text(moment: &DateTime) -> String {
 fn uuid(value: &Value) -> Option<[u8; 16]> {
     match value {
         Value::Uuid(uuid) => Some(*uuid),
-        Value::Text(text) => {
-            let grouped = text.len() == 36 && [8, 13, 18, 23].iter().all(|at| text.get(*at) == Some(&b'-'));
-            if !grouped {
-                return None;
-            }
-            let mut digits = text.iter().enumerate().filter(|(at, _)| ![8, 13, 18, 23].contains(at)).map(|(_, b)| *b);
-            let mut uuid = [0; 16];
-            for byte in &mut uuid {
-                let high = char::from(digits.next()?).to_digit(16)?;
-                let low = char::from(digits.next()?).to_digit(16)?;
-                *byte = (high * 16 + low) as u8;
-            }
-            Some(uuid)
-        }
+        Value::Text(text) => uuid_of_text(text),
         _ => None,
     }
+}
+
+/// Reads `a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11` in either case, exactly that.
+pub(crate) fn uuid_of_text(text: &[u8]) -> Option<[u8; 16]> {
+    let grouped = text.len() == 36 && [8, 13, 18, 23].iter().all(|at| text.get(*at) == Some(&b'-'));
+    if !grouped {
+        return None;
+    }
+    let mut digits = text.iter().enumerate().filter(|(at, _)| ![8, 13, 18, 23].contains(at)).map(|(_, b)| *b);
+    let mut uuid = [0; 16];
+    for byte in &mut uuid {
+        let high = char::from(digits.next()?).to_digit(16)?;
+        let low = char::from(digits.next()?).to_digit(16)?;
+        *byte = (high * 16 + low) as u8;
+    }
+    Some(uuid)
 }
 
 fn boolean(value: &Value) -> Option<bool> {

@@ -81,6 +81,9 @@ impl KeyType {
     /// # Errors
     /// Why such a column cannot be a key: its equality is not known here, or depends on the session.
     pub fn of(column: &Column, protocol: Protocol) -> Result<Self, String> {
+        if column.default == DefaultKind::Generated || column.on_update {
+            return Err("the server changes it when other columns change".to_owned());
+        }
         let kind = match column.kind {
             ColumnKind::Int { bytes, unsigned } => int_range(bytes, unsigned),
             ColumnKind::Decimal { precision, scale } => KeyKind::Decimal {

@@ -7,6 +7,7 @@
 mod canonical;
 mod key_type;
 
+pub(crate) use canonical::uuid_of_text as uuid;
 pub use canonical::{Canonical, Use};
 pub use key_type::{KeyKind, KeyType, TextRule};
 

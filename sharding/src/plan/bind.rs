@@ -4,7 +4,8 @@
 use super::refusal::Refusal;
 use super::{Plan, Several};
 use crate::route::{RouteRule, RowsError, ShardSet, Values};
-use crate::schema::{Schema, ShardIndex};
+use crate::schema::{Protocol, Schema, ShardIndex};
+use crate::value::Value;
 
 /// Where a statement goes with its values.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +58,7 @@ impl Plan {
                 }
                 match ShardSet::all(count).single() {
                     Some(shard) => single(shard),
-                    None => self.on_several(ShardSet::all(count)),
+                    None => self.on_several(schema, values, ShardSet::all(count)),
                 }
             }
             RouteRule::Keys { uses, .. } if uses.is_empty() => match &self.several {
@@ -74,7 +75,7 @@ impl Plan {
                 }
                 match set.single() {
                     Some(shard) => single(shard),
-                    None => self.on_several(set),
+                    None => self.on_several(schema, values, set),
                 }
             }
             RouteRule::Rows(rule) => {
@@ -84,7 +85,8 @@ impl Plan {
                 if let Some(shard) = set.single() {
                     return single(shard);
                 }
-                let Several::Spread(_) = &self.several else { return self.on_several(set) };
+                let Several::Spread(_) = &self.several else { return self.on_several(schema, values, set) };
+                same_everywhere(schema, values)?;
                 let parts = set.iter().map(|shard| {
                     let own = rows.iter().enumerate().filter(|(_, to)| **to == shard).map(|(row, _)| row);
                     Part { shard, rows: Some(own.collect()) }
@@ -94,7 +96,8 @@ impl Plan {
         }
     }
 
-    fn on_several(&self, set: ShardSet) -> Result<Bound, Refusal> {
+    fn on_several(&self, schema: &Schema, values: &dyn Values, set: ShardSet) -> Result<Bound, Refusal> {
+        same_everywhere(schema, values)?;
         match &self.several {
             Several::Merge(_) => Ok(Bound::Merge { shards: set.iter().collect() }),
             Several::Spread(_) => {
@@ -103,6 +106,47 @@ impl Plan {
             Several::Refuse(refusal) => Err(refusal.clone()),
         }
     }
+}
+
+/// PostgreSQL reads texts like `now` as moments, where a date or time is wanted: each shard would have its own.
+fn same_everywhere(schema: &Schema, values: &dyn Values) -> Result<(), Refusal> {
+    if schema.protocol != Protocol::Postgres {
+        return Ok(());
+    }
+    let literals = (0..values.literal_count()).map(|n| values.literal(n));
+    let parameters = (0..values.parameter_count()).map(|n| values.parameter(n));
+    let moment = literals.chain(parameters).find_map(|value| match value {
+        Value::Text(text) if is_moment(&text) => Some(text),
+        _ => None,
+    });
+    match moment {
+        Some(text) => {
+            let text = String::from_utf8_lossy(&text).into_owned();
+            Err(Refusal::unsupported(format!("the text '{text}', which may be a moment, over several shards")))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Longest text that is looked at.
+const MOMENT_BYTES_MAX: usize = 64;
+
+/// True for `now`, `Today 10:00`, `tomorrow allballs UTC`, and for little else.
+fn is_moment(text: &[u8]) -> bool {
+    if text.len() > MOMENT_BYTES_MAX || !text.is_ascii() {
+        return false;
+    }
+    let text = String::from_utf8_lossy(text).to_ascii_lowercase();
+    let (mut moves, mut others) = (false, false);
+    for word in text.split(|c: char| !c.is_ascii_alphabetic()).filter(|word| !word.is_empty()) {
+        match word {
+            "now" | "today" | "tomorrow" | "yesterday" => moves = true,
+            "allballs" | "utc" | "gmt" | "zulu" | "z" | "t" | "am" | "pm" => {}
+            _ => others = true,
+        }
+    }
+    // A zone comes with a time of day.
+    moves && (!others || text.contains(':'))
 }
 
 fn rows_refusal(error: RowsError) -> Refusal {

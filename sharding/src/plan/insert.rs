@@ -86,6 +86,8 @@ pub(super) fn insert(walk: &mut Walk<'_>, insert: &Insert) -> Result<Plan, Refus
                 && query.with.is_none()
                 && query.order_by.is_none()
                 && query.limit_clause.is_none()
+                && query.fetch.is_none()
+                && query.locks.is_empty()
             {
                 values.rows.iter().flat_map(|row| &row.content).for_each(|expr| value(walk, expr));
                 let start = usize::from(values.explicit_row);

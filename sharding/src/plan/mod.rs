@@ -43,7 +43,8 @@ use walk::Walk;
 /// What a session adds to the schema when a statement is planned.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PlanContext<'a> {
-    /// PostgreSQL's search_path, in order, `"$user"` resolved or left out. Empty means `public`. Unused on MySQL.
+    /// PostgreSQL's search_path, in order, `"$user"` resolved or left out. Empty means `public`.
+    /// MySQL: empty where the logical database is the current schema; otherwise what is (`""` for none).
     pub search_path: &'a [String],
     /// The session's temporary tables; they hide tables of the same name. Plans made with any must not be cached.
     pub temporary: &'a [TemporaryTable],
@@ -177,6 +178,11 @@ fn database_edits(walk: &Walk<'_>) -> Vec<TokenEdit> {
     let mut tokens = walk.database_tokens.clone();
     tokens.sort_unstable();
     tokens.dedup();
+    named_instead(tokens)
+}
+
+/// The physical database in place of these tokens.
+fn named_instead(tokens: Vec<usize>) -> Vec<TokenEdit> {
     tokens
         .into_iter()
         .map(|at| TokenEdit { anchor: Anchor::Instead(at, at + 1), fragments: vec![Fragment::Database] })

@@ -47,6 +47,10 @@ impl Source<'_> {
             (_, [table]) => Ok((self.unqualified(table), None)),
             (Protocol::MySql, [database, table]) => {
                 if self.is_own_database(database) {
+                    let name = self.table_name(table);
+                    if let Some(own) = self.context.temporary.iter().find(|own| own.name == name) {
+                        return Ok((Named::Temporary(own.shard), Some(database)));
+                    }
                     return Ok((self.in_schema(None, table), Some(database)));
                 }
                 self.other_database(&database.value)
@@ -63,8 +67,13 @@ impl Source<'_> {
     }
 
     pub fn is_own_database(&self, ident: &Ident) -> bool {
-        let name = self.table_name(ident);
-        name == self.schema.database || (self.schema.names_fold && name == self.schema.database.to_lowercase())
+        self.is_database_name(&self.table_name(ident))
+    }
+
+    /// True if this is the name of the logical database.
+    pub fn is_database_name(&self, name: &str) -> bool {
+        name == self.schema.database
+            || (self.schema.names_fold && name.to_lowercase() == self.schema.database.to_lowercase())
     }
 
     fn other_database<'n>(&self, name: &str) -> Result<(Named, Option<&'n Ident>), Refusal> {
@@ -89,7 +98,8 @@ impl Source<'_> {
             return Named::Temporary(own.shard);
         }
         if self.mysql() {
-            return self.in_schema(None, table);
+            // Where another schema is current, the default shard knows its tables, or says that there is none (1046).
+            return if self.context.search_path.is_empty() { self.in_schema(None, table) } else { Named::Catalog };
         }
         // pg_catalog is searched before everything else.
         if name.starts_with("pg_") {

@@ -6,7 +6,7 @@ use super::effects::Effects;
 use super::functions::{FunctionKind, function_kind};
 use super::refusal::Refusal;
 use super::source::Source;
-use super::{Plan, Several};
+use super::{Plan, Several, TokenEdit, named_instead};
 use crate::lexer::TokenKind;
 use crate::route::RouteRule;
 use crate::schema::{Placement, ShardIndex};
@@ -76,9 +76,28 @@ pub(super) fn passage(source: &Source<'_>, unparsed: bool) -> Plan {
         return plan_for(RouteRule::Local, Effects::default());
     }
     match target(source, family, &words) {
-        Ok(shard) => plan_for(RouteRule::Fixed(shard), effects),
+        Ok(shard) => Plan { edits: database_edits(source, family), ..plan_for(RouteRule::Fixed(shard), effects) },
         Err(refusal) => Plan::refused(refusal),
     }
+}
+
+/// Where the logical database is named in front of a dot, or as what SHOW is to look at, and is another one on the shards.
+fn database_edits(source: &Source<'_>, family: Family) -> Vec<TokenEdit> {
+    let schema = source.schema;
+    if !source.mysql() || schema.shards.iter().all(|shard| shard.database == schema.database) {
+        return Vec::new();
+    }
+    let names_it = |at: usize| {
+        source.name_at(at).filter(|name| source.is_database_name(name)).is_some_and(|name| {
+            let before = at.wrapping_sub(1);
+            let qualifies = source.kind(at + 1) == Some(TokenKind::Dot) && source.kind(before) != Some(TokenKind::Dot);
+            let shown = family == Family::Shows
+                && (source.is_word(before, "FROM") || source.is_word(before, "IN"))
+                && schema.namesakes(&name).next().is_none();
+            qualifies || shown
+        })
+    };
+    named_instead((0..source.len()).filter(|at| names_it(*at)).collect())
 }
 
 /// Plans a statement for a database of one shard: nothing has to be understood.
@@ -86,7 +105,10 @@ pub(super) fn only_shard(source: &Source<'_>) -> Plan {
     let (family, effects) = by_words(source, &leading_words(source), false);
     match family {
         Family::Local => plan_for(RouteRule::Local, Effects::default()),
-        _ => plan_for(RouteRule::Fixed(source.schema.default_shard), effects),
+        family => Plan {
+            edits: database_edits(source, family),
+            ..plan_for(RouteRule::Fixed(source.schema.default_shard), effects)
+        },
     }
 }
 
@@ -135,9 +157,14 @@ fn target(source: &Source<'_>, family: Family, words: &[String]) -> Result<Shard
     let verb = words.first().map_or("this", String::as_str);
     let second = words.get(1).map_or("", String::as_str);
     let mut shards: Vec<ShardIndex> = Vec::new();
+    // SHOW ... WHERE may hold a sub-query.
+    let reads = family != Family::Shows || (1..source.len()).any(|at| source.is_word(at, "SELECT"));
     for at in 0..source.len() {
         let Some(name) = source.name_at(at) else { continue };
-        if family != Family::Shows && schema.is_guarded(&name) {
+        if schema.is_split() && source.is_escaped_name(at) {
+            return Err(Refusal::unsupported(format!("{verb} with a name written as U&\"...\"")));
+        }
+        if reads && schema.is_guarded(&name) {
             return Err(Refusal::unsupported(match family {
                 Family::Ddl if verb != "TRUNCATE" => {
                     format!("{verb} {second} where it names {name}, which several shards hold")

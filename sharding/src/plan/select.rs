@@ -154,6 +154,9 @@ impl Draft<'_, '_> {
             return Err("an expression over an aggregate".to_owned());
         }
         let aggregated = !accepted.is_empty();
+        if distinct && terms.iter().any(|term| !matches!(term.by, By::Item(_))) {
+            return Err("SELECT DISTINCT with ORDER BY of what is not selected".to_owned());
+        }
         let (spec, pushed) = match (group.is_empty(), aggregated, distinct) {
             (_, _, true) if aggregated || !group.is_empty() => {
                 return Err("DISTINCT together with GROUP BY or aggregates".to_owned());

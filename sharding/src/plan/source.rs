@@ -95,6 +95,14 @@ impl<'a> Source<'a> {
             .then(|| String::from_utf8_lossy(&identifier_value(self.tokens.text(token))).into_owned())
     }
 
+    /// True for PostgreSQL's `U&"..."`, whose escapes only the parser undoes.
+    pub fn is_escaped_name(&self, index: usize) -> bool {
+        self.token(index).is_some_and(|token| {
+            let text = self.tokens.text(token);
+            token.kind == TokenKind::QuotedIdentifier && matches!(text.first(), Some(b'u' | b'U'))
+        })
+    }
+
     pub fn literal_total(&self) -> usize {
         self.literals.iter().flatten().count()
     }

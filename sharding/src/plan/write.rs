@@ -56,7 +56,9 @@ pub(super) fn update(walk: &mut Walk<'_>, update: &sqlparser::ast::Update) -> Re
     for names in &assigned {
         if let Some(column) = names.last() {
             let name = walk.source.column_name(column);
-            let key = first.iter().any(|id| is_key(walk, *id, &name));
+            // MySQL: another name of an integer primary key.
+            let hidden = walk.source.mysql() && name == "_rowid" && walk.touches_sharded();
+            let key = hidden || first.iter().any(|id| is_key(walk, *id, &name));
             if key {
                 walk.refuse(format!("UPDATE of a shard key ({name})"));
             }

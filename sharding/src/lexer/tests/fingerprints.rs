@@ -39,6 +39,12 @@ fn names_shapes_and_literal_classes_matter() {
         different("select 1", "/* dbmesh: b */ select 1", dialect);
         different("select \"a\" from t", "select a from t", dialect);
     }
+    // Words that MySQL does not reserve are names here.
+    different("select a, b from t order by offset, 1", "select a, b from t order by offset, 2", Dialect::MYSQL);
+    different("select a from t order by a + offset, 1", "select a from t order by a + offset, 2", Dialect::MYSQL);
+    different("select comment 'x' from t order by x", "select comment 'y' from t order by x", Dialect::MYSQL);
+    same("select a from t order by 1 offset 5 rows", "select a from t order by 1 offset 6 rows", Dialect::MYSQL);
+    same("select date '2024-01-01'", "select date '2024-01-02'", Dialect::MYSQL);
     same("select a from t order by 1 limit 5", "select a from t order by 1 limit 6", Dialect::MYSQL);
     same(
         "select a from t where f in (select 1 from u order by 1) and b = 3",

@@ -17,8 +17,9 @@ impl Draft<'_, '_> {
         self.walk.source.schema.protocol
     }
 
-    pub(super) fn parameters_in(&self, term: usize) -> usize {
-        self.clauses.order.get(term).map_or(0, |(first, past)| self.walk.source.counts(*first, *past).1)
+    /// How many literals and parameters a term of ORDER BY holds.
+    pub(super) fn values_in(&self, term: usize) -> (usize, usize) {
+        self.clauses.order.get(term).map_or((0, 0), |(first, past)| self.walk.source.counts(*first, *past))
     }
 
     fn order(&self, cell: usize, descending: bool) -> Order {

@@ -82,6 +82,10 @@ impl Draft<'_, '_> {
         if let Expr::Function(function) = &term.expr
             && self.walk.function_name(&function.name).1 == FunctionKind::Aggregate
         {
+            // Other texts of this fingerprint may have other values in either place.
+            if self.values_in(index) != (0, 0) {
+                return Err("ORDER BY of an aggregate over literals or parameters".to_owned());
+            }
             let same = |item: &SelectItem| item_expression(item).is_some_and(|expr| *expr == term.expr);
             let place =
                 select.projection.iter().position(same).ok_or("ORDER BY of an aggregate that is not selected")?;
@@ -95,7 +99,7 @@ impl Draft<'_, '_> {
             _ => false,
         });
         match self.walk.kind_of(&term.expr) {
-            Some(kind) if !uses_alias && self.parameters_in(index) == 0 => Ok(make(By::Expression(kind))),
+            Some(kind) if !uses_alias && self.values_in(index).1 == 0 => Ok(make(By::Expression(kind))),
             _ => Err("ORDER BY of an expression".to_owned()),
         }
     }

@@ -8,7 +8,7 @@ use sqlparser::ast::{
 use super::super::functions::{FunctionKind, function_kind};
 use super::super::names::idents;
 use super::Walk;
-use crate::lexer::TokenKind;
+use crate::lexer::{FunctionClass, TokenKind, function_class};
 
 impl Walk<'_> {
     /// Walks an expression. Chains of operators are followed without recursion: they may be thousands long.
@@ -316,6 +316,11 @@ impl Walk<'_> {
     }
 
     pub(super) fn note_function(&mut self, name: &str, kind: FunctionKind) {
+        use FunctionClass::{AdvisorySession, AdvisoryTransaction, NamedLock};
+        let class = function_class(name.as_bytes(), self.source.tokens.dialect());
+        if matches!(class, Some(NamedLock | AdvisorySession | AdvisoryTransaction)) {
+            self.notes.named_lock.get_or_insert_with(|| name.to_owned());
+        }
         const CATALOG: [&str; 6] = ["pg_", "to_reg", "has_", "obj_desc", "col_desc", "shobj_desc"];
         if !self.source.mysql() && CATALOG.iter().any(|prefix| name.starts_with(prefix)) {
             self.notes.catalog = true;

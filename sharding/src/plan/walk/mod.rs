@@ -74,6 +74,8 @@ pub(super) struct Notes {
     /// Looks at the server's catalog without naming a table: object numbers differ from shard to shard.
     pub catalog: bool,
     pub sequence: Option<String>,
+    /// Takes or looks at a lock that has a name or number: all such locks are on the default shard.
+    pub named_lock: Option<String>,
     /// Not built in, or reads what cannot be seen.
     pub opaque: Option<String>,
     pub variable: Option<String>,
@@ -264,6 +266,7 @@ impl<'a> Walk<'a> {
             None if self.notes.catalog
                 || self.notes.locks
                 || self.notes.sequence.is_some()
+                || self.notes.named_lock.is_some()
                 || self.notes.opaque.is_some() =>
             {
                 RouteRule::Fixed(self.source.schema.default_shard)
@@ -283,6 +286,17 @@ impl<'a> Walk<'a> {
         {
             self.refuse(format!("a sequence ({name}) in a statement over sharded tables"));
         }
+        if let Some(name) = self.notes.named_lock.clone() {
+            let default = RelationKind::OnShard(self.source.schema.default_shard);
+            let elsewhere = self.relations.iter().any(|r| match r.kind {
+                RelationKind::Sharded => true,
+                RelationKind::OnShard(_) => r.kind != default,
+                RelationKind::Reference | RelationKind::Derived => false,
+            });
+            if elsewhere {
+                self.refuse(format!("{name}() in a statement over tables that are not on the default shard"));
+            }
+        }
         if split && let Some(word) = self.unread_name() {
             self.refuse(format!("this use of the name {word}"));
         }
@@ -293,7 +307,7 @@ impl<'a> Walk<'a> {
     fn unread_name(&self) -> Option<String> {
         (0..self.source.len()).filter(|at| !self.visited.contains(at)).find_map(|at| {
             let name = self.source.name_at(at)?;
-            self.source.schema.is_guarded(&name).then_some(name)
+            (self.source.is_escaped_name(at) || self.source.schema.is_guarded(&name)).then_some(name)
         })
     }
 }
