@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench check-style check-docs install-demo install-test
+.PHONY: help demo test bench chaos check-style check-docs install-demo install-test
 
 CARGO ?= cargo
 TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
@@ -14,6 +14,7 @@ ARGS ?=
 help:
 	@echo 'make demo    install what is missing, build, start private shards, load the shop, serve (Ctrl-C stops all)'
 	@echo 'make bench   load through dbmesh, through HAProxy and straight, side by side; ARGS="--rounds 5 --seconds 5"'
+	@echo 'make chaos   misbehaving clients and dying servers beside sessions that look closely; SECONDS=120 SEED=1'
 	@echo 'make test    install what is missing, then style, documentation and every test'
 
 install-demo:
@@ -38,3 +39,10 @@ test: install-test check-style check-docs
 
 bench: install-test
 	$(CARGO) bench --locked --bench side_by_side -- $(ARGS)
+
+# How long for each protocol; another SEED makes other choices.
+chaos: SECONDS ?= 120
+chaos: SEED ?= 1
+chaos: install-test
+	DBMESH_CHAOS_SECONDS=$(SECONDS) DBMESH_CHAOS_SEED=$(SEED) \
+		$(CARGO) test --locked --test live -- chaos --nocapture --test-threads=1

@@ -1,0 +1,8 @@
+//! Chaos by the MySQL protocol.
+
+mod honest;
+mod rude;
+mod wire;
+
+pub use honest::session as honest;
+pub use rude::client as rude;
