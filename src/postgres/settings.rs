@@ -12,9 +12,33 @@ pub const SETTINGS_MAX: usize = 500;
 
 /// Asks the server what this connection has set: everything whose source is the session, and the role, which the view leaves out.
 /// Characteristics of the current transaction are reported as settings too, and are not.
-pub const LEARN: &[u8] = b"SELECT name, setting FROM pg_catalog.pg_settings WHERE source = 'session' \
+const LEARN: &str = "SELECT name, setting FROM pg_catalog.pg_settings WHERE source = 'session' \
 AND name NOT IN ('transaction_isolation', 'transaction_read_only', 'transaction_deferrable') \
 UNION ALL SELECT 'role', r FROM pg_catalog.current_setting('role') r WHERE r <> 'none'";
+
+/// As [`LEARN`], with the settings of these names that no module has declared (`app.tenant`): the view leaves them out.
+#[must_use]
+pub fn learn(custom: &[String]) -> Vec<u8> {
+    let mut sql = LEARN.to_owned();
+    for name in custom {
+        let name = literal(name);
+        sql.push_str(&format!(
+            " UNION ALL SELECT {name}, v FROM pg_catalog.current_setting({name}, true) v WHERE v <> ''"
+        ));
+    }
+    sql.into_bytes()
+}
+
+/// Whether this can be the name of a setting that no module has declared.
+#[must_use]
+pub fn is_custom(name: &[u8]) -> bool {
+    let part = |part: &[u8]| {
+        part.first().is_some_and(|first| first.is_ascii_alphabetic() || *first == b'_' || *first >= 0x80)
+            && part.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$') || *byte >= 0x80)
+    };
+    // PostgreSQL's own limit of a name is far below.
+    name.len() <= 256 && name.contains(&b'.') && name.split(|byte| *byte == b'.').all(part)
+}
 
 impl Settings {
     /// From pairs in any order; of one name the last counts.
@@ -110,6 +134,16 @@ mod tests {
             )
         );
         assert!(wants.change_to(&has).is_some_and(|sql| sql.starts_with(b"RESET ROLE;RESET \"search_path\";")));
+    }
+
+    #[test]
+    fn names_of_custom_settings() {
+        assert!(is_custom(b"app.tenant") && is_custom(b"a.b.c_1") && is_custom("\u{e4}.b".as_bytes()));
+        for other in [&b"work_mem"[..], b"a.", b".b", b"1.5", b"a b.c", b"a.'b", b""] {
+            assert!(!is_custom(other), "{other:?}");
+        }
+        let sql = String::from_utf8(learn(&["app.tenant".to_owned()])).expect("text");
+        assert!(sql.ends_with("current_setting('app.tenant', true) v WHERE v <> ''"), "{sql}");
     }
 
     #[test]

@@ -36,6 +36,7 @@ impl Mesh {
         self.mysql.pools.set_settings(super::pool_settings(&config));
         self.postgres.pools.set_settings(super::pool_settings(&config));
         self.config.store(Arc::new(config));
+        self.postgres.forget_welcomes();
         Ok(changes)
     }
 

@@ -12,4 +12,5 @@ mod clients;
 mod command_line;
 mod demo;
 mod mysql_sessions;
+mod postgres_sessions;
 mod private_servers;

@@ -190,7 +190,9 @@ impl Pipeline {
         self.is_settled() && !self.skipping && self.copy == CopyState::None && self.status == TransactionStatus::Idle
     }
 
-    fn current(&self) -> Option<(Sent, Audience)> {
+    /// What the server answers next.
+    #[must_use]
+    pub fn current(&self) -> Option<(Sent, Audience)> {
         self.steps.iter().find_map(|step| match step {
             Step::Answer(sent, audience) => Some((*sent, *audience)),
             Step::Insert(_) => None,

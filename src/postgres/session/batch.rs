@@ -28,8 +28,10 @@ pub struct Batch {
     pub unsynced: Vec<ShardIndex>,
     /// Something was executed, outside a transaction block.
     pub executed: bool,
-    /// A statement that may write was bound.
-    pub wrote: bool,
+    /// Shards for which a statement was bound that may write.
+    pub wrote: Vec<ShardIndex>,
+    /// What BEGIN says in a text that goes to a server as a whole.
+    pub options: transaction::Options,
     /// The batch is a transaction on several shards.
     pub piped: bool,
     /// A `Parse` that was not sent yet, because the next message tells where it should go.
@@ -72,7 +74,8 @@ impl Batch {
         self.target = None;
         self.unsynced.clear();
         self.executed = false;
-        self.wrote = false;
+        self.wrote.clear();
+        self.options = transaction::Options::default();
         self.piped = false;
         self.deferred = None;
         self.parses.clear();

@@ -36,10 +36,10 @@ impl Session {
                 // Several statements in one Query: the next one may be a COPY too.
                 if self.held[index].lease.pipeline.copy() == CopyState::In {
                     self.batch.copy = Some(shard);
-                } else {
-                    self.after(index);
+                    return Ok(());
                 }
-                Ok(())
+                let done = self.after(index);
+                self.copy_step(done, simple)
             }
             failed => self.copy_step(failed, simple),
         }

@@ -9,7 +9,7 @@ use transaction::{Access, ShardIndex, Status};
 
 use super::Session;
 use super::fault::{self, Fault, Stop};
-use super::relay::Goal;
+use super::relay::{AHEAD, Goal};
 
 /// How a `Sync` went.
 enum Synced {
@@ -35,10 +35,12 @@ impl Session {
                 if self.batch.failed {
                     return Err(Fault::Told);
                 }
-                self.adopt(access)?;
             }
             self.batch.parses.clear();
             self.notes.parsed = 0;
+        }
+        if access == Access::Write && self.batch.wrote.iter().any(|wrote| *wrote != shard) {
+            self.adopt()?;
         }
         let index = self.enter(shard, access).await?;
         self.batch.target = Some(shard);
@@ -48,20 +50,20 @@ impl Session {
         Ok(index)
     }
 
-    /// What was written in this batch so far becomes part of a transaction, because a write on another shard follows:
-    /// a BEGIN in an open batch adopts what ran before it.
-    fn adopt(&mut self, access: Access) -> Result<(), Fault> {
-        if access != Access::Write || !self.batch.wrote || self.transaction.status() != Status::Idle {
+    /// What was written in this batch so far becomes part of a transaction, because a write on another shard follows, or a
+    /// verb that is about it: a BEGIN in an open batch adopts what ran before it. Everything sent has been answered.
+    pub(super) fn adopt(&mut self) -> Result<(), Fault> {
+        if self.batch.wrote.is_empty() || self.batch.piped || self.transaction.status() != Status::Idle {
             return Ok(());
         }
-        let (Some(shard), Some(index)) = (self.batch.target, self.target_index()) else { return Ok(()) };
-        if !self.batch.piped {
-            self.batch.piped = true;
-            self.transaction.open_pipeline();
+        self.batch.piped = true;
+        self.transaction.open_pipeline();
+        for shard in std::mem::take(&mut self.batch.wrote) {
             self.transaction.touch(&[shard], Access::Write).map_err(|refusal| fault::of_refusal(&refusal))?;
+            let index = self.held_index(shard)?;
             let backend = &mut *self.held[index].lease;
             write::query(&mut backend.output, b"BEGIN");
-            backend.pipeline.sent(Sent::Query, Audience::Mesh(0));
+            backend.pipeline.sent(Sent::Query, AHEAD);
         }
         Ok(())
     }
@@ -157,16 +159,26 @@ impl Session {
     /// Ends the batch on every backend; `quiet`: no server says `ReadyForQuery` to the client.
     async fn sync(&mut self, quiet: bool) -> Result<Synced, Fault> {
         let target = self.batch.target;
-        for shard in std::mem::take(&mut self.batch.unsynced) {
+        let mut concluded = false;
+        if self.batch.unsynced.len() > 1 {
+            // What went well on one shard is undone if it did not on the last one.
+            self.flush_target().await?;
+        }
+        let mut shards = std::mem::take(&mut self.batch.unsynced);
+        // The one that may answer to the client comes last.
+        shards.sort_by_key(|shard| Some(*shard) == target);
+        for shard in shards {
             let Some(index) = self.held.iter().position(|held| held.shard == shard) else { continue };
             let last = Some(shard) == target && !self.batch.failed_here && !self.batch.piped && !quiet;
-            let undo = self.batch.failed_here
+            let backend = &mut *self.held[index].lease;
+            let undo = self.batch.failed
                 && self.batch.executed
                 && !self.batch.piped
+                && !backend.pipeline.is_skipping()
                 && self.transaction.status() == Status::Idle;
-            let backend = &mut *self.held[index].lease;
             if undo {
-                // The server knows nothing of our error and would keep what was done before it.
+                // The server knows nothing of the error, which is ours or another server's, and would keep what was done
+                // before it.
                 write::query(&mut backend.output, b"ROLLBACK");
                 backend.pipeline.sent(Sent::Query, Audience::Mesh(0));
             }
@@ -180,12 +192,13 @@ impl Session {
                 return Ok(Synced::Copying);
             }
             self.conclude(index);
-            self.after(index);
+            concluded = true;
+            self.after(index)?;
             if last {
                 return Ok(Synced::Told);
             }
         }
-        if target.is_none() {
+        if !concluded {
             self.names.settle(None);
         }
         if self.batch.piped {

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use protocol::postgres::frontend::{Bind, Parse};
 use protocol::postgres::{Audience, Sent, Target, write};
-use transaction::{Access, ShardIndex};
+use sharding::lexer::verbs::Verb;
+use transaction::{Access, ShardIndex, Status};
 
 use super::Session;
 use super::answer;
@@ -200,6 +201,7 @@ impl Session {
             self.say(answer::BIND_COMPLETE);
             return self.set_portal(bind.portal, Portal::Session(statement));
         }
+        self.note_custom(&statement.lexed, &statement.sql, Some(bind));
         let way = if self.is_relay() {
             Way::One(self.home_shard(), access_of(statement.lexed.kind, statement.lexed.flags))
         } else {
@@ -231,7 +233,9 @@ impl Session {
         backend.pipeline.sent(Sent::Bind, Audience::Client);
         self.batch.bound = Some(statement.number);
         let effects = Effects::of(statement.lexed.kind, statement.lexed.flags);
-        self.batch.wrote |= access == Access::Write;
+        if access == Access::Write && !self.batch.wrote.contains(&shard) {
+            self.batch.wrote.push(shard);
+        }
         self.set_portal(bind.portal, Portal::Backend { shard, effects })?;
         self.relieve(index).await
     }
@@ -305,6 +309,7 @@ impl Session {
         let backend = &mut *self.held[index].lease;
         write::execute(&mut backend.output, name, rows_max);
         backend.pipeline.sent(Sent::Execute, Audience::Client);
+        backend.memory.untracked |= effects.untracked;
         self.batch.effects = self.batch.effects.and(effects);
         self.batch.executed = true;
         self.relieve(index).await
@@ -317,7 +322,17 @@ impl Session {
             return Ok(());
         }
         let Some(verb) = &statement.lexed.verb else { return Ok(()) };
-        self.obey(verb, statement.lexed.span.of(&statement.sql)).await
+        if matches!(verb, Verb::Begin(_) | Verb::Commit(_) | Verb::Rollback(_)) {
+            // It is about what was done before it in this batch, too.
+            self.adopt()?;
+        }
+        let ended = matches!(verb, Verb::Commit(_) | Verb::Rollback(_));
+        let obeyed = self.obey(verb, statement.lexed.span.of(&statement.sql)).await;
+        if ended && self.transaction.status() == Status::Idle {
+            self.batch.piped = false;
+            self.batch.executed = false;
+        }
+        obeyed
     }
 
     async fn close(&mut self, target: Target, name: &[u8]) -> Result<(), Fault> {

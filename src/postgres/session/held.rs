@@ -13,7 +13,7 @@ use super::fault::{self, Fault, Stop};
 use super::relay::{self, Broken, Goal, Watch};
 use crate::error_code::MeshError;
 use crate::interrupt::Reason;
-use crate::pool::{Asker, CloseReason, Lease, ShardId};
+use crate::pool::{AcquireError, Asker, CloseReason, Lease, ShardId};
 use crate::postgres::backend::{Connector, Key};
 use crate::sessions::Activity;
 
@@ -21,6 +21,9 @@ use crate::sessions::Activity;
 pub const OUTPUT_MAX: usize = 256 << 10;
 /// No more is prepared for a server while so much waits to be sent to it.
 const PENDING_MAX: usize = 256 << 10;
+/// Longest wait for the answer to a COMMIT, which no timeout of statements and no cancel may cut short: after that its
+/// outcome is unknown.
+const ENDING_MAX: Duration = Duration::from_secs(60);
 
 /// A backend that the session has.
 pub struct Held {
@@ -28,6 +31,8 @@ pub struct Held {
     pub shard: ShardIndex,
     /// The backend.
     pub lease: Lease<Connector>,
+    /// It was just taken and is being made like the session: no part of a transaction has begun on it.
+    pub fresh: bool,
 }
 
 impl Session {
@@ -50,9 +55,10 @@ impl Session {
             return Ok(index);
         }
         let lease = self.acquire(shard).await?;
-        self.held.push(Held { shard, lease });
+        self.held.push(Held { shard, lease, fresh: true });
         let index = self.held.len() - 1;
         self.dress(index).await?;
+        self.held[index].fresh = false;
         Ok(index)
     }
 
@@ -71,13 +77,33 @@ impl Session {
         self.entry.set_activity(Activity::Active);
         match got {
             Ok(Ok(lease)) => Ok(lease),
-            Ok(Err(error)) => Err(fault::of_acquire(&error, &self.shard_name(shard)).into()),
+            Ok(Err(error)) => {
+                if matches!(error, AcquireError::Deadlock { .. }) {
+                    self.give_way().await?;
+                }
+                Err(fault::of_acquire(&error, &self.shard_name(shard)).into())
+            }
             Err(Reason::Session) => Err(Stop::Fatal(MeshError::SessionKilled).into()),
             Err(Reason::Query | Reason::Drain) => {
                 self.entry.interrupt.clear_query();
                 Err(MeshError::QueryCancelled("canceling statement due to user request".to_owned()).into())
             }
         }
+    }
+
+    /// The pool chose this session to fail, because others wait for what it has: its transaction lets go of all of it now.
+    async fn give_way(&mut self) -> Result<(), Fault> {
+        for send in self.transaction.give_way().rollbacks {
+            let Some(index) = self.held.iter().position(|held| held.shard == send.shard) else { continue };
+            match self.ask(index, b"ROLLBACK", true).await {
+                Err(Fault::Stop(stop)) => return Err(stop.into()),
+                // What is not idle now is closed by what follows.
+                Ok(()) | Err(_) => {}
+            }
+        }
+        self.notes.parameters.clear();
+        self.settle_held().await?;
+        Ok(())
     }
 
     /// Gives a backend this session's settings.
@@ -122,7 +148,10 @@ impl Session {
         let watch = Watch {
             interrupt: &self.entry.interrupt,
             client_write: timeouts.client_write,
-            deadline: timeouts.statement.map(|most| Instant::now() + most),
+            deadline: match undisturbed {
+                true => Some(Instant::now() + ENDING_MAX),
+                false => timeouts.statement.map(|most| Instant::now() + most),
+            },
             cancel: timeouts.cancel,
             undisturbed,
         };
@@ -180,7 +209,8 @@ impl Session {
     pub(super) fn drop_held(&mut self, index: usize, reason: CloseReason) {
         let held = self.held.swap_remove(index);
         held.lease.close(reason);
-        let aftermath = self.transaction.branch_gone(held.shard, Gone::Lost);
+        let how = if held.fresh { Gone::NeverBegan } else { Gone::Lost };
+        let aftermath = self.transaction.branch_gone(held.shard, how);
         for send in aftermath.rollbacks {
             // They are no longer part of the transaction, and closing a connection rolls back what it did.
             if let Some(other) = self.held.iter().position(|other| other.shard == send.shard) {

@@ -6,6 +6,7 @@ mod answer;
 mod batch;
 mod client;
 mod copy;
+mod custom;
 mod effects;
 mod ending;
 mod extended;
@@ -94,6 +95,8 @@ struct Session {
     schema_changed: bool,
     /// Settings may have changed on a backend that is held: ask it before it goes.
     unlearnt: bool,
+    /// Names of settings that the server does not list, and that this session may have set.
+    custom: Vec<String>,
 }
 
 /// Serves one client until it leaves.
@@ -156,6 +159,7 @@ pub(super) async fn run(
         cursor_shard: None,
         schema_changed: false,
         unlearnt: false,
+        custom: Vec::new(),
         mesh,
     };
     let stop = match session.welcome(&logged_in.message.settings).await {

@@ -22,6 +22,8 @@ use crate::postgres::backend::Backend;
 const HIGH_WATER: usize = 256 << 10;
 /// No more is read from a client while so much waits to be handled.
 const AHEAD_MAX: usize = 64 << 10;
+/// Marks what we send ahead of a client's statement without awaiting its answer: a plain BEGIN.
+pub const AHEAD: Audience = Audience::Mesh(1);
 
 /// Why moving bytes ended early.
 #[derive(Debug)]
@@ -41,6 +43,8 @@ pub struct Notes {
     pub fatal: bool,
     /// A statement failed because DDL changed what it returns.
     pub stale_statement: bool,
+    /// What was sent ahead of a statement has failed.
+    pub ahead_failed: bool,
     /// Body of the last error among the answers to what we injected.
     pub mesh_error: Option<Vec<u8>>,
     /// Rows among the answers to what we injected.
@@ -61,6 +65,7 @@ impl Notes {
         self.client_error = None;
         self.fatal = false;
         self.stale_statement = false;
+        self.ahead_failed = false;
         self.mesh_error = None;
         self.mesh_rows.clear();
         self.mesh_descriptions.clear();
@@ -101,7 +106,8 @@ impl Observer for Notes {
         }
     }
 
-    fn on_answered(&mut self, sent: Sent, _: Audience, failed: bool) {
+    fn on_answered(&mut self, sent: Sent, audience: Audience, failed: bool) {
+        self.ahead_failed |= failed && audience == AHEAD;
         if sent == Sent::Parse && !failed {
             self.parsed += 1;
         }
@@ -123,7 +129,7 @@ pub struct Watch<'s> {
     pub interrupt: &'s Interrupt,
     /// Longest a write to the client may make no progress.
     pub client_write: Duration,
-    /// When the statement has run too long.
+    /// When the statement has run too long: it is cancelled; what must not be disturbed is given up.
     pub deadline: Option<Instant>,
     /// Patience with a cancel.
     pub cancel: Duration,
@@ -159,6 +165,10 @@ struct Relay<'r, 's> {
     relayed: Relayed,
     stalled: Option<Pin<Box<Sleep>>>,
     too_long: Option<Pin<Box<Sleep>>>,
+    /// The deadline has passed.
+    late: bool,
+    /// A cancel waits for the answer to what was sent ahead, at most until then.
+    held_back: Option<Pin<Box<Sleep>>>,
     client_closed: bool,
 }
 
@@ -173,7 +183,7 @@ pub async fn relay(
     watch: &Watch<'_>,
     goal: Goal,
 ) -> Result<Relayed, Broken> {
-    let too_long = watch.deadline.filter(|_| !watch.undisturbed).map(|at| Box::pin(tokio::time::sleep_until(at)));
+    let too_long = watch.deadline.map(|at| Box::pin(tokio::time::sleep_until(at)));
     let mut relay = Relay {
         client,
         backend,
@@ -184,6 +194,8 @@ pub async fn relay(
         relayed: Relayed::default(),
         stalled: None,
         too_long,
+        late: false,
+        held_back: None,
         client_closed: false,
     };
     poll_fn(|cx| relay.poll(cx)).await?;
@@ -217,6 +229,10 @@ impl Relay<'_, '_> {
                 }
             }
             self.advance().map_err(|error| Broken::Server(error.to_string()))?;
+            if self.notes.ahead_failed {
+                // The statement behind it may have run outside the transaction: it must not pass for one inside.
+                return Poll::Ready(Err(Broken::Server("BEGIN failed".to_owned())));
+            }
             if self.reached() {
                 return Poll::Ready(Ok(()));
             }
@@ -235,7 +251,7 @@ impl Relay<'_, '_> {
                 return Poll::Ready(Err(Broken::Server(cause)));
             }
             progress |= self.serve_client(cx)?;
-            self.poll_signals(cx);
+            self.poll_signals(cx)?;
             if !progress {
                 return Poll::Pending;
             }
@@ -244,7 +260,7 @@ impl Relay<'_, '_> {
 
     /// Sorts what the server sent.
     fn advance(&mut self) -> Result<(), WireError> {
-        while self.client.output.len() < HIGH_WATER {
+        while self.client.output.len() < HIGH_WATER && !self.notes.ahead_failed {
             let backend = &mut *self.backend;
             match backend.pipeline.advance(&backend.input, self.notes)? {
                 Segment::More => break,
@@ -308,30 +324,46 @@ impl Relay<'_, '_> {
         if self.watch.undisturbed { Ok(true) } else { Err(Broken::Client) }
     }
 
-    fn poll_signals(&mut self, cx: &mut Context<'_>) {
+    fn poll_signals(&mut self, cx: &mut Context<'_>) -> Result<(), Broken> {
+        if let Some(sleep) = &mut self.too_long
+            && sleep.as_mut().poll(cx).is_ready()
+        {
+            self.too_long = None;
+            self.late = true;
+        }
         if self.watch.undisturbed {
-            return;
+            return match self.late {
+                true => Err(Broken::Server("no answer in time".to_owned())),
+                false => Ok(()),
+            };
         }
         if let Cancel::Running(running) = &mut self.cancel
             && let Poll::Ready(done) = running.as_mut().poll(cx)
         {
             self.cancel = if done.is_ok() { Cancel::Done } else { Cancel::Failed };
         }
-        let late = self.too_long.as_mut().is_some_and(|sleep| sleep.as_mut().poll(cx).is_ready());
-        if late {
-            self.too_long = None;
-        }
         let asked =
             matches!(self.watch.interrupt.poll(Reason::Query, cx), Poll::Ready(Reason::Query | Reason::Session));
-        if (late || asked) && matches!(self.cancel, Cancel::None) {
-            let mut running: CancelFuture = Box::pin(self.backend.cancel_token().cancel(self.watch.cancel));
-            self.relayed.cancelled = Some(late);
-            self.cancel = match running.as_mut().poll(cx) {
-                Poll::Ready(Ok(())) => Cancel::Done,
-                Poll::Ready(Err(_)) => Cancel::Failed,
-                Poll::Pending => Cancel::Running(running),
+        if !(self.late || asked) || !matches!(self.cancel, Cancel::None) {
+            return Ok(());
+        }
+        if self.backend.pipeline.current().is_some_and(|(_, audience)| audience == AHEAD) {
+            // A cancel that hits the BEGIN would let the statement behind it run outside the transaction.
+            let patience = self.watch.cancel;
+            let held_back = self.held_back.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
+            return match held_back.as_mut().poll(cx) {
+                Poll::Ready(()) => Err(Broken::Server("no answer to BEGIN in time".to_owned())),
+                Poll::Pending => Ok(()),
             };
         }
+        let mut running: CancelFuture = Box::pin(self.backend.cancel_token().cancel(self.watch.cancel));
+        self.relayed.cancelled = Some(self.late);
+        self.cancel = match running.as_mut().poll(cx) {
+            Poll::Ready(Ok(())) => Cancel::Done,
+            Poll::Ready(Err(_)) => Cancel::Failed,
+            Poll::Pending => Cancel::Running(running),
+        };
+        Ok(())
     }
 }
 

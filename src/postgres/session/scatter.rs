@@ -36,16 +36,17 @@ impl Session {
         let sends = self.transaction.touch(shards, access).map_err(|refusal| fault::of_refusal(&refusal))?;
         for &shard in shards {
             let send = sends.iter().find(|send| send.shard == shard);
-            let held = self.hold(shard).await;
-            if held.is_err() {
-                for unbegun in sends.iter().filter(|send| send.shard >= shard) {
+            let begun = match (self.hold(shard).await, send) {
+                (Ok(index), Some(send)) => self.begin(index, &send.command).await,
+                (held, _) => held.map(drop),
+            };
+            if begun.is_err() {
+                let index = sends.iter().position(|send| send.shard >= shard).unwrap_or(sends.len());
+                for unbegun in &sends[index..] {
                     let _ = self.transaction.branch_gone(unbegun.shard, transaction::Gone::NeverBegan);
                 }
             }
-            let index = held?;
-            if let Some(send) = send {
-                self.begin(index, &send.command).await?;
-            }
+            begun?;
         }
         Ok(())
     }

@@ -20,7 +20,7 @@ use super::fault::{Fault, Stop};
 use crate::error_code::MeshError;
 use crate::interrupt::Reason;
 use crate::pool::CloseReason;
-use crate::postgres::settings::{LEARN, SETTINGS_MAX, Settings};
+use crate::postgres::settings::{self, SETTINGS_MAX, Settings};
 
 /// Longest the cleaning of one backend may take when its session is over.
 const CLEANING: Duration = Duration::from_secs(5);
@@ -60,6 +60,15 @@ impl Session {
         if self.transaction.status() != Status::Idle {
             return Ok(());
         }
+        self.settle_held().await?;
+        if self.pin.is_none() {
+            self.began = None;
+        }
+        Ok(())
+    }
+
+    /// As [`Self::settle`], once no backend is part of a transaction any more.
+    pub(super) async fn settle_held(&mut self) -> Result<(), Stop> {
         if std::mem::take(&mut self.unlearnt)
             && let Some(index) = self.held.iter().position(|held| held.lease.pipeline.is_clean())
         {
@@ -83,7 +92,6 @@ impl Session {
                 return Err(stop);
             }
         }
-        self.began = None;
         Ok(())
     }
 
@@ -158,7 +166,7 @@ impl Session {
     /// Asks a backend what is set on it: that is what the session has set.
     pub(super) async fn learn(&mut self, index: usize) -> Result<(), Fault> {
         let before = self.notes.client_error.take();
-        self.ask(index, LEARN, false).await?;
+        self.ask(index, &settings::learn(&self.custom), false).await?;
         self.notes.client_error = before;
         let mut pairs = Vec::with_capacity(self.notes.mesh_rows.len());
         let mut fields = Vec::new();

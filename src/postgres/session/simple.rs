@@ -104,6 +104,7 @@ impl Session {
         if Self::is_discard_all(piece.verb.as_ref()) {
             self.discarding = true;
         }
+        self.note_custom(piece, sql, None);
         match self.way(Asked { sql, lexed: piece, parameters: &[] }).await? {
             Way::One(shard, access) => self.forward(frame, shard, access, piece.effects(), Audience::Client).await,
             Way::Several(routed) => {
@@ -126,7 +127,21 @@ impl Session {
         let effects = pieces.iter().map(Lexed::effects).fold(Effects::default(), Effects::and);
         if self.is_relay() {
             let shard = self.home_shard();
-            return self.forward(frame, shard, Access::Write, effects, Audience::Client).await;
+            pieces.iter().for_each(|piece| self.note_custom(piece, sql, None));
+            let begins = pieces.iter().rev().find_map(|piece| match &piece.verb {
+                Some(Verb::Begin(modes)) => Some(verbs::options(modes)),
+                _ => None,
+            });
+            self.batch.options = begins.unwrap_or_default();
+            let ran = self.forward(frame, shard, Access::Write, effects, Audience::Client).await;
+            let commits = pieces.iter().any(|piece| matches!(piece.verb, Some(Verb::Commit(_))));
+            return match ran {
+                // The COMMIT may have been reached.
+                Err(Fault::Mesh(MeshError::BackendLost { shard, .. })) if commits => {
+                    Err(MeshError::OutcomeUnknown(shard).into())
+                }
+                ran => ran,
+            };
         }
         let ran = self.one_by_one(sql, pieces).await;
         if ran.is_err() {
@@ -156,6 +171,7 @@ impl Session {
                 let text = "dbmesh does not support COPY together with other statements in one query on several shards";
                 return Err(MeshError::Unsupported(text.to_owned()).into());
             }
+            self.note_custom(&alone, text, None);
             let asked = Asked { sql: text, lexed: &alone, parameters: &[] };
             match self.way(asked).await? {
                 Way::One(shard, access) => {
@@ -202,7 +218,7 @@ impl Session {
             self.batch.copy = Some(shard);
             return Ok(Done::Server);
         }
-        self.after(index);
+        self.after(index)?;
         Ok(Done::Server)
     }
 
@@ -225,7 +241,11 @@ impl Session {
     }
 
     /// A backend has answered: what the session learns from how it stands now.
-    pub(super) fn after(&mut self, index: usize) {
+    ///
+    /// # Errors
+    /// The server has ended its part of a transaction that others are part of: the session cannot go on, because its client
+    /// may have been told that all is well.
+    pub(super) fn after(&mut self, index: usize) -> Result<(), Fault> {
         let effects = std::mem::take(&mut self.batch.effects);
         let failed = self.notes.client_error.is_some();
         let shard = self.held[index].shard;
@@ -243,14 +263,18 @@ impl Session {
             self.pin = Some(reason);
             self.entry.set_pin(Some(reason));
         }
-        self.reconcile(index, shard, failed);
-        if std::mem::take(&mut self.discarding) && !failed {
+        let reconciled = self.reconcile(index, shard, failed);
+        if std::mem::take(&mut self.discarding)
+            && !failed
+            && let Some(index) = self.held.iter().position(|held| held.shard == shard)
+        {
             self.discarded(index);
         }
+        reconciled
     }
 
     /// Brings our view of the transaction in line with the server's.
-    fn reconcile(&mut self, index: usize, shard: ShardIndex, failed: bool) {
+    fn reconcile(&mut self, index: usize, shard: ShardIndex, failed: bool) -> Result<(), Fault> {
         let server = self.held[index].lease.pipeline.status();
         let part = self.transaction.branches().iter().any(|branch| branch.shard == shard);
         match (self.transaction.status(), server) {
@@ -266,10 +290,16 @@ impl Session {
                         self.held.swap_remove(other).lease.close(crate::pool::CloseReason::NotClean);
                     }
                 }
+                if let Some(refusal) = aftermath.refusal {
+                    tracing::error!(session = self.entry.id, shard = self.shard_name(shard), %refusal, "a transaction was split by a server");
+                    return Err(Stop::Fatal(fault::of_refusal(&refusal)).into());
+                }
             }
             (Status::Idle, TransactionStatus::Active | TransactionStatus::Failed) => {
                 // Begun by the text itself: the branch is there already.
-                let _ = self.transaction.verb(transaction::Verb::begin());
+                let options = std::mem::take(&mut self.batch.options);
+                let verb = transaction::Verb::Begin { options, start: false, at_once: std::sync::Arc::default() };
+                let _ = self.transaction.verb(verb);
                 let _ = self.transaction.touch(&[shard], Access::Write);
                 if server == TransactionStatus::Failed {
                     self.fail_transaction();
@@ -283,5 +313,6 @@ impl Session {
         if self.transaction.status() == Status::Idle {
             self.portals.clear();
         }
+        Ok(())
     }
 }

@@ -7,9 +7,10 @@ use transaction::{Answer, Command, Flow, Options, Refusal, Reply, ShardIndex};
 use super::Session;
 use super::answer;
 use super::fault::{self, Fault};
+use super::relay::AHEAD;
 use crate::error_code::MeshError;
 use crate::pool::CloseReason;
-use protocol::postgres::{Audience, Sent, write};
+use protocol::postgres::{Sent, write};
 
 /// Whether the session obeys this statement itself; all others are for a server.
 pub fn is_own(verb: &Verb) -> bool {
@@ -35,7 +36,8 @@ pub fn ends_failure(verb: Option<&Verb>) -> bool {
     matches!(verb, Some(Verb::Commit(_) | Verb::Rollback(_) | Verb::RollbackTo(_)))
 }
 
-fn options(modes: &TransactionModes) -> Options {
+/// The modes in the words of the transaction room.
+pub fn options(modes: &TransactionModes) -> Options {
     let isolation = modes.isolation.map(|isolation| match isolation {
         Isolation::ReadUncommitted => transaction::Isolation::ReadUncommitted,
         Isolation::ReadCommitted => transaction::Isolation::ReadCommitted,
@@ -165,7 +167,7 @@ impl Session {
         if sql == "BEGIN" {
             let backend = &mut *self.held[index].lease;
             write::query(&mut backend.output, b"BEGIN");
-            backend.pipeline.sent(Sent::Query, Audience::Mesh(0));
+            backend.pipeline.sent(Sent::Query, AHEAD);
             return Ok(());
         }
         let shard = self.held[index].shard;

@@ -26,6 +26,7 @@ impl Session {
         if asked.len() > SETTINGS_MAX {
             return Err(Stop::Fatal(MeshError::Limit(format!("more than {SETTINGS_MAX} startup settings"))));
         }
+        asked.iter().for_each(|(name, _)| self.add_custom(name.as_bytes()));
         let welcome = match self.front.welcome(self.database, asked) {
             Some(welcome) => welcome,
             None => match self.learn_welcome(asked).await {

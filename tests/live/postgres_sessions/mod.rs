@@ -1,0 +1,71 @@
+//! What a PostgreSQL session keeps true while its backends change: transactions over several shards and pipelines, settings,
+//! sequences, pins. The scripts beside this file check every answer; they end with `good`.
+
+mod crowded;
+
+use tokio::sync::OnceCell;
+
+use crate::bed::{Database, MeshConfig, PASSWORD, RunningMesh, ServerKind, Table, Tool, bed, python};
+use dbmesh::demo::servers::SERVER_USER;
+
+/// What the tests share: one dbmesh, one database as it is, one on two shards.
+struct Place {
+    mesh: RunningMesh,
+    plain: Database,
+    sharded: Database,
+}
+
+async fn place() -> &'static Place {
+    static PLACE: OnceCell<Place> = OnceCell::const_new();
+    PLACE
+        .get_or_init(|| async {
+            let plain = Database::new(ServerKind::Postgres, 1).await;
+            let sharded = sharded().await;
+            // Few backends, so that sessions meet on them.
+            let config = MeshConfig::with(&plain).and(&sharded).section("[pool]\nsize_max = 4");
+            Place { mesh: config.key("workers = 1").start(), plain, sharded }
+        })
+        .await
+}
+
+/// A database on two shards: orders of customers, and products on both.
+async fn sharded() -> Database {
+    let database = Database::new(ServerKind::Postgres, 2).await;
+    database
+        .everywhere(
+            "CREATE TABLE orders (id BIGINT, customer_id BIGINT NOT NULL, note TEXT, PRIMARY KEY (customer_id, id));
+             CREATE TABLE products (id SERIAL PRIMARY KEY, name TEXT)",
+        )
+        .await;
+    database.table(Table::Sharded("orders", &["customer_id"])).table(Table::Single("products"))
+}
+
+/// Runs a script against `database`; it gets the ports of dbmesh and of the first shard.
+async fn script(name: &str, mesh: &'static RunningMesh, database: &Database) {
+    let _log = mesh.show_log_on_failure();
+    let arguments = [
+        format!("{}/tests/live/postgres_sessions/{name}", env!("CARGO_MANIFEST_DIR")),
+        mesh.addresses.postgres.port().to_string(),
+        database.name.clone(),
+        database.shards[0].port.to_string(),
+        SERVER_USER.to_owned(),
+        PASSWORD.to_owned(),
+    ];
+    let said = tokio::task::spawn_blocking(move || Tool::new(python()).args(arguments).ok()).await;
+    let said = said.expect("the script finds nothing wrong");
+    assert!(said.trim_end().ends_with("good"), "{said}");
+    let log = mesh.log();
+    assert!(!log.contains("panicked") && !log.contains("internal error"), "a defect in the log");
+}
+
+#[tokio::test]
+async fn state_of_sessions_on_one_shard() {
+    let place = place().await;
+    script("state.py", &place.mesh, &place.plain).await;
+}
+
+#[tokio::test]
+async fn pipelines_over_two_shards_are_one_transaction() {
+    let place = place().await;
+    script("pipelines.py", &place.mesh, &place.sharded).await;
+}
