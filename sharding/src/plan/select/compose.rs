@@ -100,7 +100,8 @@ impl Draft<'_, '_> {
             for (item, (cell, _)) in keys.iter().enumerate() {
                 if !order.iter().any(|term| term.cell == *cell) {
                     order.push(self.order(*cell, false));
-                    more.push(self.item_text(item)?);
+                    // By its position: its name may be the alias of another item.
+                    more.push(vec![Fragment::Text((item + 1).to_string())]);
                 }
             }
             self.append_order(more);
