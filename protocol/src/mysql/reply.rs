@@ -36,11 +36,11 @@ impl<'a> OkPacket<'a> {
             warnings: reader.u16()?,
             ..OkPacket::default()
         };
-        if capabilities & capability::SESSION_TRACK == 0 {
-            ok.info = reader.rest();
-        } else if !reader.is_empty() {
+        // The manual gives the text no length where state is not tracked; servers send one all the same.
+        if !reader.is_empty() {
             ok.info = reader.lenenc_bytes()?;
-            if ok.status & status::SESSION_STATE_CHANGED != 0 && !reader.is_empty() {
+            let tracked = capabilities & capability::SESSION_TRACK != 0;
+            if tracked && ok.status & status::SESSION_STATE_CHANGED != 0 && !reader.is_empty() {
                 ok.state = reader.lenenc_bytes()?;
             }
         }
@@ -60,9 +60,7 @@ impl<'a> OkPacket<'a> {
         put_lenenc(out, self.last_insert_id);
         out.extend_from_slice(&flags.to_le_bytes());
         out.extend_from_slice(&self.warnings.to_le_bytes());
-        if !tracked {
-            out.extend_from_slice(self.info);
-        } else if with_state || !self.info.is_empty() {
+        if with_state || !self.info.is_empty() {
             put_lenenc_bytes(out, self.info);
             if with_state {
                 put_lenenc_bytes(out, self.state);
@@ -181,7 +179,18 @@ mod tests {
         assert_eq!(same, wire);
         let mut plain = Vec::new();
         ok.encode(&mut plain, 0, 0);
-        assert_eq!(plain, b"\x00\x00\x00\x02\x00\x00\x00hi");
+        assert_eq!(plain, b"\x00\x00\x00\x02\x00\x00\x00\x02hi");
+    }
+
+    #[test]
+    fn the_text_has_a_length_for_every_client() {
+        // MariaDB 10.11 to a client without SESSION_TRACK, after an UPDATE of one row.
+        let wire = b"\x00\x01\x00\x02\x00\x00\x00\x28Rows matched: 1  Changed: 1  Warnings: 0";
+        let ok = OkPacket::decode(wire, 0).expect("valid");
+        assert_eq!((ok.affected_rows, ok.info), (1, &b"Rows matched: 1  Changed: 1  Warnings: 0"[..]));
+        let mut same = Vec::new();
+        ok.encode(&mut same, 0, 0);
+        assert_eq!(same, wire);
     }
 
     #[test]
