@@ -160,6 +160,9 @@ impl<'a> Touched<'a> {
                 let reached = if readable { self.mentioned(&text) } else { Reaches::Unknown };
                 if is_view {
                     self.views.insert(table.clone());
+                } else {
+                    // It may change the row's key, or give each copy of the row other values.
+                    self.add(table.clone(), Reaches::Tables(vec![TableName { schema: None, name: table.clone() }]));
                 }
                 self.add(table, reached);
             }
