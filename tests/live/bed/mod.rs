@@ -16,7 +16,7 @@ pub use eventually::{eventually, eventually_async};
 #[allow(unused_imports)]
 pub use mesh::{MeshConfig, RunningMesh};
 #[allow(unused_imports)]
-pub use tool::{Tool, python};
+pub use tool::{Said, Tool, python};
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
