@@ -35,12 +35,16 @@ pub struct MySqlBackend {
     pub connection_id: u32,
     /// What state the connection has.
     pub memory: Memory,
+    /// Bytes read and not counted yet.
+    pub read: usize,
+    /// Bytes written and not counted yet.
+    pub written: usize,
 }
 
 impl MySqlBackend {
     pub(super) fn new(stream: TcpStream, connection_id: u32, memory: Memory) -> Self {
         let (input, output) = (BytesMut::new(), Vec::new());
-        Self { stream, input, output, capabilities: 0, connection_id, memory }
+        Self { stream, input, output, capabilities: 0, connection_id, memory, read: 0, written: 0 }
     }
 
     /// The socket.
@@ -56,7 +60,10 @@ impl MySqlBackend {
         self.input.reserve(READ_ROOM);
         match self.stream.read_buf(&mut self.input).await? {
             0 => Err(io::ErrorKind::UnexpectedEof.into()),
-            count => Ok(count),
+            count => {
+                self.read += count;
+                Ok(count)
+            }
         }
     }
 
@@ -73,6 +80,7 @@ impl MySqlBackend {
     /// # Errors
     /// The connection broke.
     pub async fn flush(&mut self) -> io::Result<()> {
+        self.written += self.output.len();
         let result = self.stream.write_all(&self.output).await;
         self.output.clear();
         if self.output.capacity() > BUFFER_KEPT {
@@ -87,6 +95,7 @@ impl MySqlBackend {
     /// The connection broke.
     pub async fn flush_with(&mut self, bytes: &[u8]) -> io::Result<()> {
         if self.output.is_empty() {
+            self.written += bytes.len();
             return self.stream.write_all(bytes).await;
         }
         if bytes.len() <= READ_ROOM {
@@ -94,6 +103,7 @@ impl MySqlBackend {
             return self.flush().await;
         }
         self.flush().await?;
+        self.written += bytes.len();
         self.stream.write_all(bytes).await
     }
 

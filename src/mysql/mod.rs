@@ -6,6 +6,7 @@ pub mod connect;
 pub mod execution;
 pub mod front;
 pub mod memory;
+mod scans;
 mod session;
 
 use std::sync::Arc;

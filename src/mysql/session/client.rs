@@ -29,6 +29,10 @@ pub struct Client {
     /// The client's flags, as far as we offered them.
     pub capabilities: Capabilities,
     write_timeout: Duration,
+    /// Bytes read and not counted yet.
+    pub read: usize,
+    /// Bytes written and not counted yet.
+    pub written: usize,
 }
 
 /// Where an answer of ours stands in the exchange.
@@ -49,7 +53,7 @@ impl Client {
     /// A client that has just connected.
     #[must_use]
     pub fn new(stream: ClientStream, write_timeout: Duration) -> Self {
-        Self { stream, input: BytesMut::new(), output: Vec::new(), capabilities: 0, write_timeout }
+        Self { stream, input: BytesMut::new(), output: Vec::new(), capabilities: 0, write_timeout, read: 0, written: 0 }
     }
 
     /// The stream.
@@ -79,7 +83,9 @@ impl Client {
             tcp.readable().await?;
         }
         self.input.reserve(READ_ROOM);
-        self.stream.read_buf(&mut self.input).await
+        let count = self.stream.read_buf(&mut self.input).await?;
+        self.read += count;
+        Ok(count)
     }
 
     /// Waits until a whole packet with this sequence number is in `input`.
@@ -108,6 +114,7 @@ impl Client {
     /// The connection broke, or made no progress.
     pub async fn flush_with(&mut self, bytes: &[u8]) -> io::Result<()> {
         if self.output.is_empty() {
+            self.written += bytes.len();
             return write(&mut self.stream, bytes, self.write_timeout).await;
         }
         if bytes.len() <= READ_ROOM {
@@ -115,6 +122,7 @@ impl Client {
             return self.flush().await;
         }
         self.flush().await?;
+        self.written += bytes.len();
         write(&mut self.stream, bytes, self.write_timeout).await
     }
 
@@ -123,6 +131,7 @@ impl Client {
     /// # Errors
     /// As of [`Client::flush_with`].
     pub async fn flush(&mut self) -> io::Result<()> {
+        self.written += self.output.len();
         let result = write(&mut self.stream, &self.output, self.write_timeout).await;
         self.output.clear();
         if self.output.capacity() > BUFFER_KEPT {

@@ -14,7 +14,7 @@ use super::relay::Passing;
 use super::single::Outgoing;
 use super::state::State;
 use super::trouble::{Outcome, Trouble};
-use super::{Session, Statements};
+use super::{Session, Statements, Temporary};
 use crate::error_code::MeshError;
 use crate::interrupt::Reason;
 
@@ -31,7 +31,7 @@ impl Session {
         match done {
             Ok(()) => Ok(true),
             Err(Trouble::Told(error)) => {
-                self.client.put_error(Place::FIRST, &error);
+                self.tell_error(Place::FIRST, &error);
                 Ok(true)
             }
             Err(Trouble::Server(payload)) => {
@@ -104,6 +104,7 @@ impl Session {
         self.roll_back_all().await;
         self.drop_pins();
         self.statements = Statements::default();
+        self.temporary = Temporary::default();
         let fresh = State::new(self.state.capabilities, self.collation, self.server)
             .map_err(|set| MeshError::Unsupported(format!("the character set {set}")))?;
         let old = std::mem::replace(&mut self.state, fresh);

@@ -94,6 +94,7 @@ impl Session {
             }
             Err(reason) => return Err(self.interrupted(reason)),
         };
+        self.course.wait += lease.waited();
         // What the pool gives out is clean: nothing is open on it.
         self.held.push(Held {
             shard,
@@ -296,6 +297,7 @@ impl Session {
 
     /// Gives back what no transaction and no pin keeps.
     pub(super) fn release_free(&mut self) {
+        self.count_bytes();
         let mut index = 0;
         while let Some(held) = self.held.get(index) {
             let branch = self.transaction.branches().iter().any(|branch| branch.shard == held.shard);

@@ -4,11 +4,14 @@
 mod charset;
 mod client;
 mod commands;
+mod course;
 mod diagnostics;
 mod held;
+mod insert_id;
 mod kill;
 mod local;
 mod login;
+mod own_names;
 mod query;
 mod relay;
 mod route;
@@ -18,6 +21,7 @@ mod single;
 mod spread;
 mod state;
 mod statements;
+mod temporary;
 mod transaction;
 mod trouble;
 
@@ -36,15 +40,18 @@ use crate::error_code::MeshError;
 use crate::interrupt::Reason;
 use crate::listen::client_stream::ClientStream;
 use crate::mesh::Mesh;
+use crate::metrics::WorkerMetrics;
 use crate::pool::WorkerId;
 use crate::sessions::{Activity, Entry, Identity};
 
 use client::{Client, Place, ReadError};
+use course::Course;
 use held::Held;
 use login::Admitted;
 use route::Catalogued;
 use state::State;
 use statements::Statements;
+use temporary::Temporary;
 use trouble::{Outcome, Trouble};
 
 /// One client's session.
@@ -65,6 +72,9 @@ pub(super) struct Session {
     begin_failed: Option<Trouble>,
     statements: Statements,
     catalogued: Catalogued,
+    temporary: Temporary,
+    course: Course,
+    counters: Arc<WorkerMetrics>,
     /// Packets of the answer to SHOW WARNINGS, of the last statement, if it left any and its backend is gone.
     diagnostics: Option<Vec<Vec<u8>>>,
 }
@@ -83,8 +93,17 @@ pub(super) async fn serve(mesh: Arc<Mesh>, entry: Option<Entry>, stream: ClientS
     let work = login::log_in(&mesh, client, entry.id, version);
     let guarded = entry.interrupt.guard(Reason::Drain, timeout(config.timeouts.handshake, work));
     let (client, admitted) = match guarded.await {
-        Ok(Ok(Ok(done))) => done,
-        Ok(Ok(Err(error))) => return tracing::info!(session = entry.id, %error, "a login failed"),
+        Ok(Ok(Ok(done))) => {
+            mesh.metrics.login(Protocol::MySql, true);
+            done
+        }
+        Ok(Ok(Err(error))) => {
+            if let login::LoginEnd::Refused(refused) = &error {
+                mesh.metrics.login(Protocol::MySql, false);
+                mesh.metrics.error(Protocol::MySql, refused);
+            }
+            return tracing::info!(session = entry.id, %error, "a login failed");
+        }
         Ok(Err(_)) => return tracing::info!(session = entry.id, "a login took too long"),
         Err(_) => return,
     };
@@ -135,6 +154,9 @@ impl Session {
             transaction: Transaction::new(Dialect::MySql, ::transaction::TransactionType::Atomic),
             statements: Statements::default(),
             catalogued: Catalogued::default(),
+            temporary: Temporary::default(),
+            course: Course::new(),
+            counters: Arc::clone(mesh.metrics.worker(usize::from(worker.0))),
             diagnostics: None,
             held: Vec::new(),
             begin_failed: None,
@@ -159,10 +181,15 @@ impl Session {
 
     /// Makes this the session's logical database, and the type of its transactions the one configured for it.
     fn choose(&mut self, database: Option<(usize, String)>) {
-        let config = self.mesh.config.load();
         self.state.database = database.as_ref().map(|(number, _)| *number);
         self.state.schema = database.map(|(_, name)| Arc::from(name.into_bytes()));
         self.state.system_schema = false;
+        self.follow_transaction_type();
+    }
+
+    /// Transactions get the type that is configured for this user and database.
+    fn follow_transaction_type(&mut self) {
+        let config = self.mesh.config.load();
         let kind = match (config.user(&self.user), config.databases.get(self.database())) {
             (Some(user), Some(database)) => config.transaction_type_of(user, database),
             _ => config.transaction_type,
@@ -290,7 +317,7 @@ impl Session {
             Trouble::Broken(error) => error.clone(),
             _ => return trouble,
         };
-        self.client.put_error(Place { sequence: 1, more: false }, &error);
+        self.tell_error(Place { sequence: 1, more: false }, &error);
         let _ = self.client.flush().await;
         trouble
     }

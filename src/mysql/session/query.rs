@@ -1,8 +1,6 @@
 //! COM_QUERY: one statement or several, each looked at, each answered in turn.
 //! Out: running a statement on shards.
 
-use std::cell::RefCell;
-
 use protocol::mysql::capability;
 use protocol::mysql::response::Answer;
 use sharding::lexer::verbs::{self, Verb as Said};
@@ -13,16 +11,10 @@ use transaction::{Access, ShardIndex};
 use super::client::Place;
 use super::commands::query_packet;
 use super::relay::{Passing, Report};
-use super::route::Routed;
+use super::route::{Routed, Seen};
 use super::single::{Facts, Outgoing};
 use super::trouble::{Outcome, Trouble};
 use super::{MeshError, Session};
-use crate::mysql::memory::UserVariables;
-
-thread_local! {
-    /// One per worker: its buffers stay warm.
-    static SCAN: RefCell<Scan> = RefCell::new(Scan::new());
-}
 
 /// Where the exchange stands after a statement.
 #[derive(Debug, Clone, Copy)]
@@ -45,29 +37,40 @@ impl Done {
     }
 }
 
-/// The statements of a text: nearly always one.
-enum Statements {
-    One(ScannedStatement),
-    Several(Vec<ScannedStatement>),
-}
-
 impl Session {
     /// Runs the statements of a COM_QUERY; `wire` is the whole packet.
     pub(super) async fn query(&mut self, sql: &[u8], wire: &[u8]) -> Outcome<()> {
-        match self.scan(sql)? {
-            Statements::One(scanned) => {
-                // Anything around the statement (comments, a closing semicolon) goes with it.
-                self.statement(sql, Some(wire), &scanned, Place::FIRST).await.map(|_| ())
+        let mut scan = self.mesh.mysql.scans.take(self.worker);
+        let result = match self.read_text(&mut scan, sql) {
+            Ok(()) => self.query_scanned(&scan, sql, wire).await,
+            Err(error) => Err(error.into()),
+        };
+        self.mesh.mysql.scans.put(self.worker, scan);
+        result
+    }
+
+    pub(super) fn read_text(&self, scan: &mut Scan, sql: &[u8]) -> Result<(), MeshError> {
+        scan.scan(sql, self.state.dialect(), &self.mesh.fingerprint_key)
+            .map_err(|error| MeshError::Syntax(format!("You have an error in your SQL syntax: {error}")))
+    }
+
+    async fn query_scanned(&mut self, scan: &Scan, sql: &[u8], wire: &[u8]) -> Outcome<()> {
+        match scan.statements() {
+            // Anything around the statement (comments, a closing semicolon) goes with it.
+            [scanned] => {
+                let seen = Seen { sql, scanned, literals: scan.literals(scanned), whole: sql };
+                self.statement(&seen, Some(wire), Place::FIRST).await.map(|_| ())
             }
-            Statements::Several(list) if list.is_empty() => {
+            [] => {
                 self.client.put_err(1, 1065, *b"42000", b"Query was empty");
                 Ok(())
             }
-            Statements::Several(list) => self.several(sql, &list).await,
+            _ => self.several(scan, sql).await,
         }
     }
 
-    async fn several(&mut self, sql: &[u8], list: &[ScannedStatement]) -> Outcome<()> {
+    async fn several(&mut self, scan: &Scan, sql: &[u8]) -> Outcome<()> {
+        let list = scan.statements();
         if self.state.capabilities & capability::MULTI_STATEMENTS == 0 {
             let text = "You have an error in your SQL syntax: several statements in one text, and the client did not \
                         ask for that (CLIENT_MULTI_STATEMENTS)";
@@ -78,13 +81,15 @@ impl Session {
             place.more = number + 1 < list.len();
             let text = scanned.span.of(sql);
             let whole = Span { start: 0, end: u32::try_from(text.len()).unwrap_or(u32::MAX) };
+            let literals = scan.literals(scanned);
             let mut scanned = *scanned;
             scanned.span = whole;
-            match self.statement(text, None, &scanned, place).await {
+            let seen = Seen { sql: text, scanned: &scanned, literals, whole: sql };
+            match self.statement(&seen, None, place).await {
                 Ok(done) if done.failed => return Ok(()),
                 Ok(done) => place.sequence = done.sequence,
                 Err(Trouble::Told(error)) => {
-                    self.client.put_error(place, &error);
+                    self.tell_error(place, &error);
                     return Ok(());
                 }
                 Err(Trouble::Server(payload)) => {
@@ -98,34 +103,17 @@ impl Session {
         Ok(())
     }
 
-    fn scan(&self, sql: &[u8]) -> Result<Statements, MeshError> {
-        SCAN.with_borrow_mut(|scan| {
-            scan.scan(sql, self.state.dialect(), &self.mesh.fingerprint_key)
-                .map_err(|error| MeshError::Syntax(format!("You have an error in your SQL syntax: {error}")))?;
-            Ok(match scan.statements() {
-                [one] => Statements::One(*one),
-                several => Statements::Several(several.to_vec()),
-            })
-        })
-    }
-
-    /// The one statement of a text; `None` if there is none, or more.
-    pub(super) fn scan_one(&self, sql: &[u8]) -> Result<Option<ScannedStatement>, MeshError> {
-        match self.scan(sql)? {
-            Statements::One(scanned) => Ok(Some(scanned)),
-            Statements::Several(_) => Ok(None),
-        }
-    }
-
-    /// Runs one statement. `sql` is its text, `wire` the packet if it holds nothing else.
-    pub(super) async fn statement(
-        &mut self,
-        sql: &[u8],
-        wire: Option<&[u8]>,
-        scanned: &ScannedStatement,
-        place: Place,
-    ) -> Outcome<Done> {
+    /// Runs one statement. `wire` is its packet if it holds nothing else.
+    pub(super) async fn statement(&mut self, seen: &Seen<'_>, wire: Option<&[u8]>, place: Place) -> Outcome<Done> {
         self.entry.statements.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.course.begin();
+        let result = self.run_statement(seen, wire, place).await;
+        self.count(seen.sql, seen.scanned.kind, &result);
+        result
+    }
+
+    async fn run_statement(&mut self, seen: &Seen<'_>, wire: Option<&[u8]>, place: Place) -> Outcome<Done> {
+        let (sql, scanned) = (seen.sql, seen.scanned);
         if has_verb(scanned.kind) {
             let said = verbs::verb(sql, scanned.span, self.state.dialect())
                 .map_err(|error| MeshError::Syntax(error.to_string()))?;
@@ -142,19 +130,35 @@ impl Session {
         if let Some(done) = self.diagnose(sql, scanned, place).await? {
             return Ok(done);
         }
-        if matches!(scanned.kind, StatementKind::Select | StatementKind::Show)
+        if (scanned.kind == StatementKind::Show || scanned.flags.has(Flags::SESSION_FUNCTION))
             && let Some(done) = self.answer_here(sql, place)
         {
             return Ok(done);
         }
         self.refuse_what_is_elsewhere(scanned.flags)?;
-        let facts = Facts { kind: scanned.kind, flags: scanned.flags, user_variables: UserVariables::new() };
+        if scanned.flags.has(Flags::SESSION_FUNCTION)
+            && let Some(text) = self.with_own_names(sql, scanned.kind)?
+        {
+            let mut scan = self.mesh.mysql.scans.take(self.worker);
+            self.read_text(&mut scan, &text)?;
+            let [scanned] = scan.statements() else { return Err(super::single::internal("a text fell apart")) };
+            let seen = Seen { sql: &text, scanned, literals: scan.literals(scanned), whole: &text };
+            return self.send_statement(&seen, None, place).await;
+        }
+        self.send_statement(seen, wire, place).await
+    }
+
+    /// Runs a statement that shards answer.
+    async fn send_statement(&mut self, seen: &Seen<'_>, wire: Option<&[u8]>, place: Place) -> Outcome<Done> {
+        let (sql, scanned) = (seen.sql, seen.scanned);
+        let facts = Facts::of(scanned, sql, b"");
         let base = access(scanned);
+        self.settle_database(sql)?;
         if self.is_relay() {
             let shard = self.any_shard();
             return self.send_whole(shard, base, sql, wire, None, &facts, place).await;
         }
-        let routed = self.route(sql, &[]).await?;
+        let routed = self.route(seen, &[]).await?;
         let access = access_of(base, &routed.plan.effects, scanned.kind);
         match &routed.bound {
             Bound::Merge { .. } => self.scatter(&routed, sql, None, access, &facts, place).await,
@@ -180,7 +184,7 @@ impl Session {
         sql: &[u8],
         wire: Option<&[u8]>,
         text: Option<Vec<u8>>,
-        facts: &Facts,
+        facts: &Facts<'_>,
         place: Place,
     ) -> Outcome<Done> {
         let outgoing = match (text, wire) {
@@ -194,19 +198,24 @@ impl Session {
     }
 
     /// The shard of a statement that goes to one.
-    pub(super) fn single_shard(&self, routed: &Routed, facts: &Facts) -> Result<ShardIndex, MeshError> {
+    pub(super) fn single_shard(&self, routed: &Routed, facts: &Facts<'_>) -> Result<ShardIndex, MeshError> {
         let shard = match &routed.bound {
             Bound::Single { shard, anywhere: false } => *shard,
             _ => self.any_shard(),
         };
-        // What only one backend knows cannot be read on another.
-        let reads = facts.flags.any(Flags::USER_VARIABLE_READ.with(Flags::NAMED_LOCK));
-        let elsewhere = self.held.iter().any(|held| held.shard != shard && !held.pins.is_empty());
-        if reads && elsewhere {
+        self.refuse_state_elsewhere(&[shard], facts.flags)?;
+        Ok(shard)
+    }
+
+    /// What only one backend knows cannot be read on another.
+    pub(super) fn refuse_state_elsewhere(&self, shards: &[ShardIndex], flags: Flags) -> Result<(), MeshError> {
+        let reads = flags.any(Flags::USER_VARIABLE_READ.with(Flags::NAMED_LOCK));
+        let pinned = || self.held.iter().filter(|held| !held.pins.is_empty());
+        if reads && pinned().any(|held| shards.iter().any(|shard| *shard != held.shard)) {
             let text = "a statement that reads state of the session which is on another shard";
             return Err(MeshError::Unsupported(text.to_owned()));
         }
-        Ok(shard)
+        Ok(())
     }
 
     /// The text of a statement on a shard, if it is not the client's.

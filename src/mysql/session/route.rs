@@ -1,12 +1,10 @@
 //! From a statement to the shards it needs: schema, plan (cached), values of this execution.
 //! Out: running it.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use sharding::lexer::{self, Dialect, Fingerprint, Literal, LiteralClass, Scan};
-use sharding::plan::{Bound, Plan, PlanContext, Values, literal};
+use sharding::lexer::{self, Dialect, Flags, Literal, LiteralClass, ScannedStatement};
+use sharding::plan::{Bound, Plan, PlanContext, Several, Values, literal};
 use sharding::schema::Schema;
 use sharding::value::Value;
 
@@ -15,15 +13,22 @@ use super::{MeshError, Session};
 use crate::catalog::DatabaseCatalog;
 use crate::config::Protocol;
 use crate::mysql::execution::parameters::text;
+use crate::plans::{PlanLabel, PlanScope};
 
-/// Plans kept by one worker. When there are more, all are forgotten: a flood of different texts must not grow memory.
-const PLANS_MAX: usize = 4096;
+/// What a cached plan takes, besides what grows with its text.
+const PLAN_BYTES: usize = 1024;
 
-type PlanKey = (Fingerprint, u64, Dialect);
-
-thread_local! {
-    static SCAN: RefCell<Scan> = RefCell::new(Scan::new());
-    static PLANS: RefCell<HashMap<PlanKey, Arc<Plan>>> = RefCell::new(HashMap::new());
+/// One statement as the lexer saw it.
+#[derive(Clone, Copy)]
+pub(super) struct Seen<'a> {
+    /// Its text.
+    pub sql: &'a [u8],
+    /// What it is; its span is that of `sql`.
+    pub scanned: &'a ScannedStatement,
+    /// Its literals.
+    pub literals: &'a [Literal],
+    /// The text in which the literals stand: that of all statements that came together.
+    pub whole: &'a [u8],
 }
 
 /// Where a statement goes.
@@ -41,22 +46,31 @@ pub(super) struct Routed {
 #[derive(Debug, Default)]
 pub(super) struct Catalogued {
     catalog: Option<(usize, Arc<DatabaseCatalog>)>,
+    scope: Option<Scope>,
+}
+
+/// The part of a plan's key that a session computes once.
+#[derive(Debug)]
+struct Scope {
+    database: usize,
+    version: u64,
+    dialect: Dialect,
+    current: Option<Arc<[u8]>>,
+    scope: PlanScope,
 }
 
 /// Values of one execution: literals where the scan found them, parameters as they were decoded.
 struct ScannedValues<'a> {
-    sql: &'a [u8],
-    literals: &'a [Literal],
+    seen: &'a Seen<'a>,
     dialect: Dialect,
     parameters: &'a [Value],
-    placeholders: usize,
     utf8: bool,
 }
 
 impl Values for ScannedValues<'_> {
     fn literal(&self, index: usize) -> Value {
-        let Some(found) = self.literals.get(index) else { return Value::Unknown };
-        let bytes = self.sql.get(found.start as usize..found.end as usize).unwrap_or_default();
+        let Some(found) = self.seen.literals.get(index) else { return Value::Unknown };
+        let bytes = self.seen.whole.get(found.start as usize..found.end as usize).unwrap_or_default();
         match literal(bytes, found.class, self.dialect) {
             Value::Text(value) if found.class == LiteralClass::String => text(&value, self.utf8),
             other => other,
@@ -68,11 +82,11 @@ impl Values for ScannedValues<'_> {
     }
 
     fn literal_count(&self) -> usize {
-        self.literals.len()
+        self.seen.literals.len()
     }
 
     fn parameter_count(&self) -> usize {
-        self.placeholders
+        self.seen.scanned.placeholders as usize
     }
 }
 
@@ -107,66 +121,123 @@ impl Session {
         })
     }
 
+    /// Whether unqualified names mean tables of the logical database.
+    pub(super) fn in_own_schema(&self) -> bool {
+        self.state.schema.is_some() && !self.state.system_schema
+    }
+
     /// Plans one statement and binds its values.
-    pub(super) async fn route(&mut self, sql: &[u8], parameters: &[Value]) -> Outcome<Routed> {
-        let catalog = self.catalog().ok_or_else(|| MeshError::UnknownDatabase(String::new()))?;
-        let schema = match catalog.current() {
-            Some(schema) => schema,
-            None => {
-                let deadline = self.mesh.mysql.pools.wait_deadline();
-                let wait = catalog.ready(deadline);
-                match self.entry.interrupt.guard(crate::interrupt::Reason::Query, wait).await {
-                    Ok(Ok(schema)) => schema,
-                    Ok(Err(error)) => {
-                        let shard = self.shard_name(self.default_shard());
-                        return Err(MeshError::ShardDown { shard, cause: error.to_string() }.into());
-                    }
-                    Err(reason) => return Err(self.interrupted(reason)),
-                }
-            }
+    pub(super) async fn route(&mut self, seen: &Seen<'_>, parameters: &[Value]) -> Outcome<Routed> {
+        let schema = self.schema().await?;
+        let dialect = self.state.dialect();
+        let cacheable = self.temporary.is_empty() && !seen.scanned.flags.has(Flags::MIXED_ROWS);
+        let mut plan = None;
+        if cacheable {
+            let key = self.scope(&schema, dialect).key(seen.scanned.fingerprint);
+            plan = self.mesh.plans.get(self.worker.0, &key);
+            self.counters.plan(Protocol::MySql, plan.is_some());
+        }
+        let plan = match plan {
+            Some(plan) => plan,
+            None => self.make_plan(seen, &schema, dialect, cacheable)?,
         };
-        let (dialect, utf8) = (self.state.dialect(), self.client_speaks_utf8());
-        let cacheable = !self.held.iter().any(|held| !held.pins.is_empty());
-        SCAN.with_borrow_mut(|scan| {
-            let syntax = |error: lexer::LexError| MeshError::Syntax(error.to_string());
-            scan.scan(sql, dialect, &self.mesh.fingerprint_key).map_err(syntax)?;
-            let [statement] = scan.statements() else {
-                return Err(MeshError::Syntax("exactly one statement is expected".to_owned()).into());
+        let values = ScannedValues { seen, dialect, parameters, utf8: self.client_speaks_utf8() };
+        let bound = plan.bind(&schema, &values).map_err(|refusal| refused(&refusal))?;
+        Ok(Routed { plan, bound, schema })
+    }
+
+    async fn schema(&mut self) -> Outcome<Arc<Schema>> {
+        let catalog = self.catalog().ok_or_else(|| MeshError::UnknownDatabase(String::new()))?;
+        if let Some(schema) = catalog.current() {
+            return Ok(schema);
+        }
+        let deadline = self.mesh.mysql.pools.wait_deadline();
+        let wait = catalog.ready(deadline);
+        match self.entry.interrupt.guard(crate::interrupt::Reason::Query, wait).await {
+            Ok(Ok(schema)) => Ok(schema),
+            Ok(Err(error)) => {
+                let shard = self.shard_name(self.default_shard());
+                Err(MeshError::ShardDown { shard, cause: error.to_string() }.into())
+            }
+            Err(reason) => Err(self.interrupted(reason)),
+        }
+    }
+
+    fn scope(&mut self, schema: &Schema, dialect: Dialect) -> PlanScope {
+        let database = self.database();
+        let elsewhere = !self.in_own_schema();
+        if let Some(known) = &self.catalogued.scope
+            && known.database == database
+            && known.version == schema.version
+            && known.dialect == dialect
+            && known.current == self.state.schema
+        {
+            return known.scope;
+        }
+        let current = match &self.state.schema {
+            Some(name) => String::from_utf8_lossy(name).into_owned(),
+            None => String::new(),
+        };
+        let path = if elsewhere { vec!["another".to_owned(), current] } else { vec![current] };
+        let name = &schema.database;
+        let key = &self.mesh.fingerprint_key;
+        let scope = PlanScope::new(key, Protocol::MySql, name, &path, schema.version, dialect);
+        let current = self.state.schema.clone();
+        self.catalogued.scope = Some(Scope { database, version: schema.version, dialect, current, scope });
+        scope
+    }
+
+    fn make_plan(
+        &mut self,
+        seen: &Seen<'_>,
+        schema: &Arc<Schema>,
+        dialect: Dialect,
+        cacheable: bool,
+    ) -> Result<Arc<Plan>, MeshError> {
+        let syntax = |error: lexer::LexError| MeshError::Syntax(error.to_string());
+        let tokens = lexer::tokens(seen.sql, dialect).map_err(syntax)?;
+        let current = String::from_utf8_lossy(self.state.schema.as_deref().unwrap_or_default()).into_owned();
+        let elsewhere = [current];
+        let context = PlanContext {
+            search_path: if self.in_own_schema() { &[] } else { &elsewhere },
+            temporary: self.temporary.tables(),
+        };
+        let plan = Arc::new(sharding::plan::plan(&tokens, schema, &context));
+        if cacheable {
+            let label = PlanLabel {
+                protocol: Protocol::MySql,
+                database: Arc::from(&*schema.database),
+                kind: kind(&plan),
+                statement: self.normalised(seen.sql),
             };
-            let key = (statement.fingerprint, schema.version, dialect);
-            let known = PLANS.with_borrow(|plans| plans.get(&key).cloned());
-            let plan = match known.filter(|_| cacheable) {
-                Some(plan) => plan,
-                None => {
-                    let tokens = lexer::tokens(sql, dialect).map_err(syntax)?;
-                    let plan = Arc::new(sharding::plan::plan(&tokens, &schema, &PlanContext::default()));
-                    if cacheable {
-                        remember(key, &plan);
-                    }
-                    plan
-                }
-            };
-            let values = ScannedValues {
-                sql,
-                literals: scan.literals(statement),
-                dialect,
-                parameters,
-                placeholders: statement.placeholders as usize,
-                utf8,
-            };
-            let bound = plan.bind(&schema, &values).map_err(|refusal| refused(&refusal))?;
-            Ok(Routed { plan, bound, schema: Arc::clone(&schema) })
-        })
+            let bytes = PLAN_BYTES + 4 * seen.sql.len();
+            let key = self.scope(schema, dialect).key(seen.scanned.fingerprint);
+            self.mesh.plans.insert(key, Arc::clone(&plan), bytes, label);
+        }
+        Ok(plan)
+    }
+
+    /// The text of a statement without its literals.
+    pub(super) fn normalised(&self, sql: &[u8]) -> String {
+        let mut scan = self.mesh.mysql.scans.take(self.worker);
+        let read = scan.scan(sql, self.state.dialect(), &self.mesh.fingerprint_key);
+        let statement = scan.statements().first();
+        let text = statement.filter(|_| read.is_ok()).map(|statement| scan.display(statement)).unwrap_or_default();
+        self.mesh.mysql.scans.put(self.worker, scan);
+        text
     }
 }
 
-fn remember(key: PlanKey, plan: &Arc<Plan>) {
-    PLANS.with_borrow_mut(|plans| {
-        if plans.len() >= PLANS_MAX {
-            plans.clear();
-        }
-        plans.insert(key, Arc::clone(plan));
-    });
+/// What a plan does, in a word.
+fn kind(plan: &Plan) -> &'static str {
+    use sharding::plan::RouteRule as R;
+    match (&plan.route, &plan.several) {
+        (R::Local, _) => "local",
+        (R::Keys { uses, .. }, Several::Refuse(_)) if uses.is_empty() => "refuse",
+        (_, Several::Merge(_)) => "merge",
+        (_, Several::Spread(_)) => "spread",
+        (_, Several::Refuse(_)) => "single",
+    }
 }
 
 /// A refusal of the planner in the words of the error table.

@@ -26,6 +26,7 @@ use super::statements::Bindings;
 use super::trouble::{self, Outcome, Trouble};
 use super::{MeshError, Session, kill};
 use crate::interrupt::Reason;
+use crate::metrics::Tier;
 use crate::mysql::execution::cells::Column;
 use crate::mysql::execution::parameters::{Parameter, put_execute};
 use crate::mysql::execution::rows::Rows;
@@ -51,7 +52,7 @@ impl Session {
         sql: &[u8],
         bindings: Option<&Bindings<'_>>,
         access: Access,
-        facts: &Facts,
+        facts: &Facts<'_>,
         place: Place,
     ) -> Outcome<Done> {
         let (Bound::Merge { shards }, Several::Merge(merge)) = (&routed.bound, &routed.plan.several) else {
@@ -61,10 +62,12 @@ impl Session {
             let config = self.mesh.config.load();
             Limits { rows_max: config.limits.merge_rows_max, bytes_max: config.limits.merge_bytes_max }
         };
+        self.refuse_state_elsewhere(shards, facts.flags)?;
         let sends = self.transaction.touch(shards, access).map_err(|r| trouble::refusal(&r))?;
         let mut streams = Vec::with_capacity(shards.len());
         let mut sequence = place.sequence;
-        let result = match self.scatter_start(routed, merge, shards, sql, bindings, &sends, &mut streams).await {
+        let sent = Instant::now();
+        let result = match self.scatter_start(routed, merge, shards, sql, bindings, facts, &sends, &mut streams).await {
             Ok(window) => {
                 let merger = Merger::new(&merge.spec, window, streams.len(), limits)
                     .map_err(|error| Trouble::Told(MeshError::Internal(error.to_string())));
@@ -83,6 +86,7 @@ impl Session {
                 Err(trouble)
             }
         };
+        self.course.served(Tier::Scatter, shards.len(), sent);
         self.scatter_end(result, &mut streams, facts, place, sequence).await
     }
 
@@ -95,6 +99,7 @@ impl Session {
         shards: &[ShardIndex],
         sql: &[u8],
         bindings: Option<&Bindings<'_>>,
+        facts: &Facts<'_>,
         sends: &[Send],
         streams: &mut Vec<Stream>,
     ) -> Outcome<sharding::merge::Window> {
@@ -125,7 +130,7 @@ impl Session {
                 }
                 execute = Some(payload);
             }
-            let (_, swallow) = self.make_ready(*shard, &own, &Facts::NOTHING).await?;
+            let (_, swallow) = self.make_ready(*shard, &own, facts).await?;
             ready.push((*shard, rewritten.sql, execute, swallow));
         }
         // From here on every shard works at once.
@@ -331,7 +336,7 @@ impl Session {
         &mut self,
         result: Outcome<u16>,
         streams: &mut [Stream],
-        facts: &Facts,
+        facts: &Facts<'_>,
         place: Place,
         sequence: u8,
     ) -> Outcome<Done> {
@@ -359,9 +364,10 @@ impl Session {
                 return Ok(Done::at(place));
             }
             Err(Trouble::Server(payload)) => {
+                self.course.server_error = true;
                 put_packet(&mut self.client.output, sequence, &payload);
             }
-            Err(Trouble::Told(error)) => self.client.put_error(place, &error),
+            Err(Trouble::Told(error)) => self.tell_error(place, &error),
             Err(_) => {}
         }
         Ok(Done { sequence: sequence.wrapping_add(1), failed: true })
@@ -402,7 +408,7 @@ impl Session {
         }
     }
 
-    async fn note_stream(&mut self, stream: &Stream, facts: &Facts) {
+    async fn note_stream(&mut self, stream: &Stream, facts: &Facts<'_>) {
         if let Some(index) = self.held.iter().position(|held| held.shard == stream.shard) {
             let unknown = self.held.get(index).is_some_and(|held| held.status.is_none());
             if unknown && self.ask_status(index).await.is_err() {

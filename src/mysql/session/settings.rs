@@ -1,8 +1,8 @@
 //! SET: what the session itself obeys (autocommit, the next transaction, the type of transactions), what must not reach
 //! a server (its reports to us), and what is learnt from the server. Out: replaying it (`memory`).
 
+use sharding::lexer::ScannedStatement;
 use sharding::lexer::verbs::{Assignment, Scope, Target, TransactionType, ValueShape, Verb as Said};
-use sharding::lexer::{ScannedStatement, StatementKind};
 use transaction::Verb;
 
 use super::client::Place;
@@ -73,7 +73,7 @@ impl Session {
             }
             _ => {}
         }
-        let facts = Facts { kind: StatementKind::Set, flags: scanned.flags, user_variables };
+        let facts = Facts { user_variables, ..Facts::of(scanned, sql, b"") };
         let shard = self.any_shard();
         let outgoing = match (rewritten, wire) {
             (Some(text), _) => Outgoing::Built(query_packet(&text)),

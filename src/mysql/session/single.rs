@@ -2,13 +2,15 @@
 //! passed on, and what the session must know of it is noted. Out: choosing the shard.
 
 use protocol::mysql::response::{Answer, Event};
-use sharding::lexer::{Flags, StatementKind};
+use sharding::lexer::{Flags, ScannedStatement, StatementKind};
+use tokio::time::Instant;
 use transaction::{Access, Command, Gone, Ran, ShardIndex};
 
 use super::Session;
 use super::relay::{Passing, Report};
 use super::trouble::{self, Outcome, Trouble};
 use crate::error_code::MeshError;
+use crate::metrics::Tier;
 use crate::mysql::memory::UserVariables;
 
 /// What is sent to a backend.
@@ -29,21 +31,40 @@ impl Outgoing<'_> {
     }
 }
 
+/// What leaves more behind than a temporary table.
+const LEAVES_STATE: Flags =
+    Flags::USER_VARIABLE_ASSIGN.with(Flags::NAMED_LOCK).with(Flags::LAST_INSERT_ID_SET).with(Flags::CALC_FOUND_ROWS);
+
 /// What the text of a statement says about the state that it leaves behind.
 #[derive(Debug, Clone)]
-pub(super) struct Facts {
+pub(super) struct Facts<'a> {
     /// What it is.
     pub kind: StatementKind,
     /// What it touches.
     pub flags: Flags,
     /// SET of user variables to literals: names and texts. Other statements that set some leave it empty.
     pub user_variables: UserVariables,
+    /// Its text.
+    pub sql: &'a [u8],
+    /// Its parameters as they came.
+    pub parameters: &'a [u8],
 }
 
-impl Facts {
+impl<'a> Facts<'a> {
     /// Of something that leaves nothing behind.
-    pub(super) const NOTHING: Self =
-        Self { kind: StatementKind::Other, flags: Flags::NONE, user_variables: UserVariables::new() };
+    pub(super) const NOTHING: Self = Self {
+        kind: StatementKind::Other,
+        flags: Flags::NONE,
+        user_variables: UserVariables::new(),
+        sql: b"",
+        parameters: b"",
+    };
+
+    /// Of a statement with these parameters.
+    pub(super) fn of(scanned: &ScannedStatement, sql: &'a [u8], parameters: &'a [u8]) -> Self {
+        let user_variables = UserVariables::new();
+        Self { kind: scanned.kind, flags: scanned.flags, user_variables, sql, parameters }
+    }
 }
 
 impl Session {
@@ -74,13 +95,14 @@ impl Session {
         access: Option<Access>,
         outgoing: Outgoing<'_>,
         passing: Passing,
-        facts: &Facts,
+        facts: &Facts<'_>,
     ) -> Outcome<Report> {
         let (index, swallow) = self.enter(shard, access, facts).await?;
         let Some(held) = self.held.get_mut(index) else { return Err(internal("a backend vanished")) };
         if swallow {
             held.lease.put_query(b"BEGIN");
         }
+        let sent = Instant::now();
         if let Err(error) = held.lease.flush_with(outgoing.bytes()).await {
             let trouble = self.lose(index, &error);
             self.shard_gone(shard, Gone::Lost).await;
@@ -89,8 +111,11 @@ impl Session {
         if swallow {
             self.swallow_begin(index).await?;
         }
-        match self.relay(index, passing).await {
+        let relayed = self.relay(index, passing).await;
+        self.course.served(Tier::Single, 1, sent);
+        match relayed {
             Ok(report) => {
+                self.course.server_error |= report.failed.is_some();
                 self.after(shard, &report, facts, access).await?;
                 Ok(report)
             }
@@ -107,7 +132,7 @@ impl Session {
         &mut self,
         shard: ShardIndex,
         access: Option<Access>,
-        facts: &Facts,
+        facts: &Facts<'_>,
     ) -> Outcome<(usize, bool)> {
         let sends = match access {
             Some(access) => self.transaction.touch(&[shard], access).map_err(|r| trouble::refusal(&r))?,
@@ -129,7 +154,7 @@ impl Session {
         &mut self,
         shard: ShardIndex,
         sends: &[transaction::Send],
-        facts: &Facts,
+        facts: &Facts<'_>,
     ) -> Outcome<(usize, bool)> {
         let index = self.backend(shard).await?;
         if facts.flags.has(Flags::LAST_INSERT_ID) {
@@ -191,7 +216,7 @@ impl Session {
         &mut self,
         shard: ShardIndex,
         report: &Report,
-        facts: &Facts,
+        facts: &Facts<'_>,
         access: Option<Access>,
     ) -> Outcome<()> {
         let Some(index) = self.held.iter().position(|held| held.shard == shard) else { return Ok(()) };
@@ -208,16 +233,14 @@ impl Session {
             learnt.collation_unknown |= more.collation_unknown;
         }
         if report.last_insert_id != 0 {
-            self.state.last_insert_id = report.last_insert_id;
-            if let Some(held) = self.held.get_mut(index) {
-                held.insert_id = Some(report.last_insert_id);
-            }
+            self.note_insert_id(index, report.last_insert_id, facts).await?;
         }
         if learnt.collation_unknown {
             self.ask_collation(index).await?;
         }
         if !failed {
             self.note_user_variables(index, facts);
+            self.note_temporary(index, facts);
         }
         self.note_pins(index, facts, learnt.hidden_change, learnt.one_shot);
         if access.is_some() {
@@ -226,7 +249,7 @@ impl Session {
         Ok(())
     }
 
-    fn note_user_variables(&mut self, index: usize, facts: &Facts) {
+    fn note_user_variables(&mut self, index: usize, facts: &Facts<'_>) {
         if facts.user_variables.is_empty() {
             return;
         }
@@ -239,7 +262,7 @@ impl Session {
         }
     }
 
-    pub(super) fn note_pins(&mut self, index: usize, facts: &Facts, hidden_change: bool, one_shot: bool) {
+    pub(super) fn note_pins(&mut self, index: usize, facts: &Facts<'_>, hidden_change: bool, one_shot: bool) {
         let flags = facts.flags;
         let literal_set = !facts.user_variables.is_empty();
         let reason = match facts.kind {
@@ -251,7 +274,7 @@ impl Session {
                 self.unpin(index, "LOCK TABLES");
                 None
             }
-            _ if flags.has(Flags::TEMPORARY) => Some("temporary table"),
+            _ if flags.has(Flags::TEMPORARY) && !flags.any(LEAVES_STATE) => None,
             _ if flags.has(Flags::NAMED_LOCK) => Some("named lock"),
             _ if flags.has(Flags::USER_VARIABLE_ASSIGN) && !literal_set => Some("computed user variable"),
             _ if flags.has(Flags::LAST_INSERT_ID_SET) => Some("LAST_INSERT_ID(expression)"),

@@ -18,6 +18,7 @@ use super::statements::Bindings;
 use super::trouble::{self, Outcome, Trouble};
 use super::{MeshError, Session};
 use crate::interrupt::Reason;
+use crate::metrics::Tier;
 use crate::mysql::backend::PACKET_MAX;
 use crate::mysql::execution::parameters::put_execute;
 
@@ -38,18 +39,19 @@ impl Session {
         routed: &Routed,
         sql: &[u8],
         bindings: Option<&Bindings<'_>>,
-        facts: &Facts,
+        facts: &Facts<'_>,
         place: Place,
     ) -> Outcome<Done> {
         let (Bound::Spread { parts }, Several::Spread(spread)) = (&routed.bound, &routed.plan.several) else {
             return Err(internal("a spread without its plan"));
         };
         let shards: Vec<_> = parts.iter().map(|part| part.shard).collect();
+        self.refuse_state_elsewhere(&shards, facts.flags)?;
         let sends = self.transaction.touch(&shards, Access::Write).map_err(|r| trouble::refusal(&r))?;
         // All shards are ready before the first is written.
         for (number, shard) in shards.iter().enumerate() {
             let own: Vec<_> = sends.iter().filter(|send| send.shard == *shard).cloned().collect();
-            let begun = match self.make_ready(*shard, &own, &Facts::NOTHING).await {
+            let begun = match self.make_ready(*shard, &own, facts).await {
                 Ok((index, true)) => self.begin_now(index).await,
                 Ok((_, false)) => Ok(()),
                 Err(trouble) => Err(trouble),
@@ -67,12 +69,14 @@ impl Session {
         }
         let mut sum = Sum::default();
         let mut result = Ok(());
+        let sent = Instant::now();
         for part in parts {
             result = self.run_part(routed, spread, part, sql, bindings, facts, &mut sum).await;
             if result.is_err() {
                 break;
             }
         }
+        self.course.served(Tier::Spread, shards.len(), sent);
         let ran = match &result {
             Ok(()) => Ran::Well,
             Err(_) => Ran::Failed { others_changed: sum.sent > 0 },
@@ -82,9 +86,6 @@ impl Session {
         result?;
         if let Reply::Refuse(_) | Reply::Relay(_) = &reply {
             self.tell(reply, place).await?;
-        }
-        if sum.last_insert_id != 0 {
-            self.state.last_insert_id = sum.last_insert_id;
         }
         let ok = OkPacket {
             affected_rows: sum.affected_rows,
@@ -114,7 +115,7 @@ impl Session {
         part: &Part,
         sql: &[u8],
         bindings: Option<&Bindings<'_>>,
-        facts: &Facts,
+        facts: &Facts<'_>,
         sum: &mut Sum,
     ) -> Outcome<()> {
         let tokens = lexer::tokens(sql, self.state.dialect()).map_err(|error| MeshError::Syntax(error.to_string()))?;
@@ -186,8 +187,9 @@ impl Session {
             }
             SpreadAnswer::Same => sum.affected_rows = ok.affected_rows,
         }
-        if sum.last_insert_id == 0 {
+        if sum.last_insert_id == 0 && ok.last_insert_id != 0 {
             sum.last_insert_id = ok.last_insert_id;
+            self.note_insert_id(index, ok.last_insert_id, facts).await?;
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use protocol::mysql::packet::{put_packet, put_packet_with};
 use protocol::mysql::response::{Answer, Event, PreparedHead};
 use protocol::mysql::value::BinaryValue;
 use sharding::lexer::verbs;
-use sharding::lexer::{ScannedStatement, StatementKind};
+use sharding::lexer::{Flags, Literal, ScannedStatement, StatementKind};
 use sharding::plan::Bound;
 use sharding::value::Value;
 use transaction::{Access, ShardIndex};
@@ -20,11 +20,12 @@ use super::client::Place;
 use super::commands::command_packet;
 use super::query::{access, access_of};
 use super::relay::Passing;
+use super::route::Seen;
 use super::single::{Facts, Outgoing, internal};
 use super::trouble::{Outcome, Trouble};
 use super::{MeshError, Session};
 use crate::mysql::execution::parameters::{Parameter, route_value};
-use crate::mysql::memory::{StatementKey, UserVariables};
+use crate::mysql::memory::StatementKey;
 
 const CURSOR: &str = "open cursor";
 
@@ -40,6 +41,7 @@ pub(super) struct Statements {
 struct Prepared {
     key: StatementKey,
     scanned: ScannedStatement,
+    literals: Box<[Literal]>,
     parameters: usize,
     /// Types of the parameters as the client sent them last, two bytes each.
     types: Vec<u8>,
@@ -71,9 +73,21 @@ impl Session {
                 MeshError::Limit(format!("too many prepared statements in one session (at most {most})")).into()
             );
         }
-        let Some(scanned) = self.scan_one(sql)? else {
-            return Err(MeshError::Syntax("a prepared statement is exactly one statement".to_owned()).into());
-        };
+        let mut scan = self.mesh.mysql.scans.take(self.worker);
+        let read = self.read_text(&mut scan, sql).and_then(|()| match scan.statements() {
+            [scanned] => Ok((*scanned, scan.literals(scanned).into())),
+            _ => Err(MeshError::Syntax("a prepared statement is exactly one statement".to_owned())),
+        });
+        self.mesh.mysql.scans.put(self.worker, scan);
+        let (scanned, literals): (ScannedStatement, Box<[Literal]>) = read?;
+        if scanned.flags.has(Flags::SESSION_FUNCTION)
+            && let Some(text) = self.with_own_names(sql, scanned.kind)?
+        {
+            let wire = command_packet(code::STATEMENT_PREPARE, &text);
+            // What is ours in it is a literal now, so that this ends.
+            return Box::pin(self.statement_prepare(&text, &wire)).await;
+        }
+        self.settle_database(sql)?;
         let id = loop {
             self.statements.last_id = self.statements.last_id.wrapping_add(1);
             // All ones means "the last one" to MariaDB.
@@ -91,6 +105,7 @@ impl Session {
         let prepared = Prepared {
             key,
             scanned,
+            literals,
             parameters: usize::from(head.parameters),
             types: Vec::new(),
             long_data: Vec::new(),
@@ -114,7 +129,10 @@ impl Session {
 
     pub(super) async fn statement_execute(&mut self, id: u32, body: &[u8]) -> Outcome<()> {
         let mut prepared = self.statements.open.remove(&id).ok_or_else(|| unknown(id, "mysqld_stmt_execute"))?;
+        self.entry.statements.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.course.begin();
         let result = self.execute(&mut prepared, body).await;
+        self.count(&prepared.key.sql, prepared.scanned.kind, &result);
         prepared.forget_long_data();
         self.statements.open.insert(id, prepared);
         result
@@ -133,7 +151,6 @@ impl Session {
         if prepared.too_long {
             return Err(MeshError::Limit("long data of a parameter exceeds limits.sql_bytes_max".to_owned()).into());
         }
-        self.entry.statements.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let scanned = prepared.scanned;
         let sql = Arc::clone(&prepared.key.sql);
         if self.execute_verb(&sql, &scanned).await? {
@@ -142,13 +159,14 @@ impl Session {
         self.transaction.admits().map_err(|r| super::trouble::refusal(&r))?;
         self.diagnostics = None;
         self.close_cursor(prepared).await?;
-        let facts = Facts { kind: scanned.kind, flags: scanned.flags, user_variables: UserVariables::new() };
+        let facts = Facts::of(&scanned, &sql, execute.values);
         if scanned.kind == StatementKind::Set {
             execute.check(&prepared.types, |n| prepared.long_data(n).is_some()).map_err(|error| malformed(&error))?;
             let shard = self.any_shard();
             return self.execute_single(prepared, &execute, shard, None, &sql, &facts).await;
         }
         let base = access(&scanned);
+        self.settle_database(&sql)?;
         if self.is_relay() {
             execute.check(&prepared.types, |n| prepared.long_data(n).is_some()).map_err(|error| malformed(&error))?;
             let shard = self.any_shard();
@@ -162,7 +180,8 @@ impl Session {
             types: &prepared.types,
             utf8: self.client_speaks_utf8(),
         };
-        let routed = self.route(&sql, &bindings.route_values()).await?;
+        let seen = Seen { sql: &sql, scanned: &scanned, literals: &prepared.literals, whole: &sql };
+        let routed = self.route(&seen, &bindings.route_values()).await?;
         let access = access_of(base, &routed.plan.effects, scanned.kind);
         match &routed.bound {
             Bound::Merge { .. } => {
@@ -197,7 +216,7 @@ impl Session {
         shard: ShardIndex,
         access: Option<Access>,
         sql: &Arc<[u8]>,
-        facts: &Facts,
+        facts: &Facts<'_>,
     ) -> Outcome<()> {
         let key = StatementKey { sql: Arc::clone(sql), fixed: Arc::clone(&prepared.key.fixed) };
         let backend_id = self.statement_on(shard, &key).await?;

@@ -37,11 +37,14 @@ pub fn refusal(refusal: &transaction::Refusal) -> MeshError {
     use transaction::Refusal as R;
     let text = refusal.to_string();
     match refusal {
-        R::SecondWriter { .. } | R::CommitsImplicitly => MeshError::Unsupported(text),
-        R::Aborted | R::RollbackOnly(_) | R::RolledBack(_) | R::EndedByServer(_) => MeshError::TransactionLost(text),
-        R::NoSuchSavepoint(_) | R::NoTransaction(_) | R::InProgress | R::TypeFixed | R::Ending => {
-            MeshError::TransactionState(text)
+        R::SecondWriter { .. } => {
+            // The room knows the setting by the name that it has in PostgreSQL.
+            MeshError::Unsupported(text.replace("SET dbmesh.transaction_type", "SET @@dbmesh_transaction_type"))
         }
+        R::CommitsImplicitly => MeshError::Unsupported(text),
+        R::Aborted | R::RollbackOnly(_) | R::RolledBack(_) | R::EndedByServer(_) => MeshError::TransactionLost(text),
+        R::NoSuchSavepoint(name) => MeshError::UnknownSavepoint(format!("SAVEPOINT {name} does not exist")),
+        R::NoTransaction(_) | R::InProgress | R::TypeFixed | R::Ending => MeshError::TransactionState(text),
         R::TooManySavepoints(_) => MeshError::Limit(text),
         R::Split(outcome) => MeshError::OutcomeSplit {
             committed: format!("{:?}", outcome.committed),

@@ -1,6 +1,8 @@
 //! What a MySQL session owes its client beyond the statements of a shop: waiting, failing, ending, and what drivers seldom do.
 //! Out: logins that are wrong and bytes that are no message (`trouble`).
 
+mod seen;
+mod state;
 mod waiting;
 
 use dbmesh::demo::servers::SERVER_USER;

@@ -1,0 +1,58 @@
+//! What is seen of statements from outside: counters, the plan cache, sessions, the line of a slow statement.
+
+use std::time::Duration;
+
+use mysql_async::prelude::Queryable as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use super::Split;
+use crate::bed::eventually;
+
+async fn page(split: &Split) -> String {
+    let mut stream = tokio::net::TcpStream::connect(split.mesh.addresses.http).await.unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.unwrap();
+    text
+}
+
+fn number(page: &str, name: &str) -> f64 {
+    let line = page.lines().find_map(|line| line.strip_prefix(name));
+    line.and_then(|rest| rest.trim().parse().ok()).unwrap_or_else(|| panic!("no {name} in\n{page}"))
+}
+
+#[tokio::test]
+async fn statements_are_counted_by_what_they_do_and_how_they_ran() {
+    let split = Split::new(|config| config.key("workers = 1").section("[log]\nslow_ms = 200")).await;
+    let mut session = split.session().await;
+    let before = page(&split).await;
+    for _ in 0..5 {
+        session.query_drop("SELECT n FROM t WHERE id = 3").await.unwrap();
+        session.exec_drop("SELECT s FROM t WHERE id = ?", (4,)).await.unwrap();
+        session.query_drop("SELECT n FROM t ORDER BY id").await.unwrap();
+    }
+    session.query_drop("SELECT AVG(n) FROM t").await.expect_err("refused");
+    session.query_drop("SELECT nothing FROM t WHERE id = 1").await.expect_err("no such column");
+    session.query_drop("SELECT n, SLEEP(0.4), 'secret' FROM t WHERE id = 1").await.unwrap();
+    let after = page(&split).await;
+    let statements =
+        |tier: &str| format!("dbmesh_statements_total{{protocol=\"mysql\",kind=\"select\",tier=\"{tier}\"}}");
+    let grown = |name: &str| {
+        let old = if before.contains(name) { number(&before, name) } else { 0.0 };
+        number(&after, name) - old
+    };
+    assert!(grown(&statements("single")) >= 12.0, "{after}");
+    assert!((grown(&statements("scatter")) - 5.0).abs() < 0.1, "{after}");
+    assert!((grown(&statements("refuse")) - 1.0).abs() < 0.1, "{after}");
+    assert!((grown("dbmesh_server_errors_total{protocol=\"mysql\"}") - 1.0).abs() < 0.1, "{after}");
+    assert!(grown("dbmesh_plan_cache_hits_total{protocol=\"mysql\"}") >= 12.0, "{after}");
+    assert!(grown("dbmesh_bytes_total{protocol=\"mysql\",direction=\"to_client\"}") > 500.0, "{after}");
+    assert!(grown("dbmesh_bytes_total{protocol=\"mysql\",direction=\"from_server\"}") > 500.0, "{after}");
+    let text = "dbmesh_errors_total{blame=\"client\",protocol=\"mysql\",sqlstate=\"42000\"}";
+    assert!(grown(text) >= 1.0, "{after}");
+    assert!(number(&after, "dbmesh_logins_total{outcome=\"accepted\",protocol=\"mysql\"}") >= 2.0, "{after}");
+    let line = || split.mesh.log().lines().find(|line| line.contains("slow statement")).map(str::to_owned);
+    eventually("a line for the slow statement", Duration::from_secs(5), || line().is_some());
+    let line = line().unwrap();
+    assert!(line.to_ascii_lowercase().contains("sleep") && !line.contains("secret"), "{line}");
+}
