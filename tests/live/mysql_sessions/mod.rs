@@ -1,9 +1,12 @@
 //! What a MySQL session owes its client beyond the statements of a shop: waiting, failing, ending, and what drivers seldom do.
 //! Out: logins that are wrong and bytes that are no message (`trouble`).
 
+mod drivers;
+mod ending;
 mod seen;
 mod state;
 mod waiting;
+mod wire;
 
 use dbmesh::demo::servers::SERVER_USER;
 use mysql_async::prelude::Queryable as _;
