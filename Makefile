@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench chaos check-style check-docs install-demo install-test
+.PHONY: help demo test bench chaos differential check-style check-docs install-demo install-test
 
 CARGO ?= cargo
 TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
@@ -15,6 +15,7 @@ help:
 	@echo 'make demo    install what is missing, build, start private shards, load the shop, serve (Ctrl-C stops all)'
 	@echo 'make bench   load through dbmesh, through HAProxy and straight, side by side; ARGS="--rounds 5 --seconds 5"'
 	@echo 'make chaos   misbehaving clients and dying servers beside sessions that look closely; SECONDS=120 SEED=1'
+	@echo 'make differential   random statements on one database and on dbmesh, compared; STATEMENTS=20000 SEED=1'
 	@echo 'make test    install what is missing, then style, documentation and every test'
 
 install-demo:
@@ -46,3 +47,9 @@ chaos: SEED ?= 1
 chaos: install-test
 	DBMESH_CHAOS_SECONDS=$(SECONDS) DBMESH_CHAOS_SEED=$(SEED) \
 		$(CARGO) test --locked --test live -- chaos --nocapture --test-threads=1
+
+differential: STATEMENTS ?= 20000
+differential: SEED ?= 1
+differential: install-test
+	DBMESH_DIFFERENTIAL_STATEMENTS=$(STATEMENTS) DBMESH_DIFFERENTIAL_SEED=$(SEED) \
+		$(CARGO) test --locked --test live -- differential --nocapture --test-threads=2

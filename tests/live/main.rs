@@ -11,6 +11,7 @@ mod chaos;
 mod clients;
 mod command_line;
 mod demo;
+mod differential;
 mod mysql_sessions;
 mod postgres_sessions;
 mod private_servers;
