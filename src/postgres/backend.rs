@@ -49,6 +49,18 @@ impl Connector {
     }
 }
 
+/// Whose statements may have taken values of sequences on a backend, so that `currval` and `lastval` would tell of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Sequences {
+    /// Nobody's since the backend is as new.
+    #[default]
+    Untouched,
+    /// This session's.
+    Of(u32),
+    /// Those of several sessions.
+    Mixed,
+}
+
 /// What a backend has by now, so that only differences are sent.
 #[derive(Debug, Default)]
 pub struct Memory {
@@ -60,6 +72,8 @@ pub struct Memory {
     pub unnamed: Option<u64>,
     /// Something ran whose effects on the connection cannot be known: `DISCARD ALL` before another session gets it.
     pub untracked: bool,
+    /// Who may have left sequence values.
+    pub sequences: Sequences,
     clock: u64,
 }
 
@@ -100,6 +114,10 @@ pub struct Backend {
     pub memory: Memory,
     /// What the server reported when the connection was opened.
     pub parameters: Arc<Vec<(String, String)>>,
+    /// Bytes read that were not counted yet.
+    pub read: usize,
+    /// Bytes written that were not counted yet.
+    pub written: usize,
     cancel: CancelToken,
 }
 
@@ -132,6 +150,12 @@ impl CancelToken {
 }
 
 impl Backend {
+    /// The server's number of it.
+    #[must_use]
+    pub fn process_id(&self) -> u32 {
+        self.cancel.process_id
+    }
+
     /// The way to cancel its statement.
     #[must_use]
     pub fn cancel_token(&self) -> CancelToken {
@@ -145,7 +169,10 @@ impl Backend {
             self.input.reserve(READ_BYTES);
             match self.stream.try_read_buf(&mut self.input) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                done => return Poll::Ready(done),
+                done => {
+                    self.read += *done.as_ref().unwrap_or(&0);
+                    return Poll::Ready(done);
+                }
             }
         }
     }
@@ -158,6 +185,7 @@ impl Backend {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.output.advance(sent);
+            self.written += sent;
         }
         Poll::Ready(Ok(()))
     }
@@ -281,6 +309,8 @@ impl pool::Connector for Connector {
             pipeline: Pipeline::default(),
             memory: Memory { settings: settings::none(), ..Memory::default() },
             parameters: Arc::default(),
+            read: 0,
+            written: 0,
             cancel: CancelToken { address, process_id: 0, key: Vec::new() },
         };
         let password = server.password.as_ref().map_or("", |password| password.expose());
@@ -298,9 +328,8 @@ impl pool::Backend for Backend {
     }
 
     fn rehome(self) -> io::Result<Self> {
-        let Self { stream, input, output, pipeline, memory, parameters, cancel } = self;
-        let stream = TcpStream::from_std(stream.into_std()?)?;
-        Ok(Self { stream, input, output, pipeline, memory, parameters, cancel })
+        let stream = TcpStream::from_std(self.stream.into_std()?)?;
+        Ok(Self { stream, ..self })
     }
 
     fn farewell(&mut self) {

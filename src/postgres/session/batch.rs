@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
+use sharding::lexer::StatementKind;
 use transaction::ShardIndex;
 
 use super::effects::Effects;
@@ -116,6 +117,8 @@ pub enum Portal {
     Backend {
         /// Its shard.
         shard: ShardIndex,
+        /// What its statement is.
+        kind: StatementKind,
         /// What running it leaves behind.
         effects: Effects,
     },

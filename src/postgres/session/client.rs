@@ -23,6 +23,10 @@ pub struct Client {
     pub output: BytesMut,
     /// Bytes of an oversized message that are still to be dropped.
     skip: usize,
+    /// Bytes read that were not counted yet.
+    pub read: usize,
+    /// Bytes written that were not counted yet.
+    pub written: usize,
 }
 
 /// What is at the front of the input.
@@ -39,7 +43,7 @@ pub enum Next {
 impl Client {
     /// A client with nothing read yet.
     pub fn new(stream: ClientStream) -> Self {
-        Self { stream, input: BytesMut::new(), output: BytesMut::new(), skip: 0 }
+        Self { stream, input: BytesMut::new(), output: BytesMut::new(), skip: 0, read: 0, written: 0 }
     }
 
     /// The stream below.
@@ -88,13 +92,18 @@ impl Client {
                 self.input.reserve(READ_BYTES);
                 match tcp.try_read_buf(&mut self.input) {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    done => return Poll::Ready(done),
+                    done => {
+                        self.read += *done.as_ref().unwrap_or(&0);
+                        return Poll::Ready(done);
+                    }
                 }
             }
         }
         self.input.reserve(READ_BYTES);
         let reading = self.stream.read_buf(&mut self.input);
-        pin!(reading).poll(cx)
+        let done = ready!(pin!(reading).poll(cx));
+        self.read += *done.as_ref().unwrap_or(&0);
+        Poll::Ready(done)
     }
 
     /// Sends all of `output`.
@@ -105,6 +114,7 @@ impl Client {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.output.advance(sent);
+            self.written += sent;
         }
         match &self.stream {
             ClientStream::Tcp(_) => Poll::Ready(Ok(())),

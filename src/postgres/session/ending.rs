@@ -10,6 +10,7 @@ use transaction::{Access, ShardIndex, Status};
 use super::Session;
 use super::fault::{self, Fault, Stop};
 use super::relay::{AHEAD, Goal};
+use crate::error_code::MeshError;
 
 /// How a `Sync` went.
 enum Synced {
@@ -41,6 +42,10 @@ impl Session {
         }
         if access == Access::Write && self.batch.wrote.iter().any(|wrote| *wrote != shard) {
             self.adopt()?;
+        }
+        if self.batch.effects.settings && self.batch.target != Some(shard) && self.transaction.branches().is_empty() {
+            let text = "dbmesh does not support a change of settings and a statement for another shard in one pipeline";
+            return Err(MeshError::Unsupported(text.to_owned()).into());
         }
         let index = self.enter(shard, access).await?;
         self.batch.target = Some(shard);
@@ -153,6 +158,7 @@ impl Session {
                 self.ready();
             }
         }
+        self.count(None);
         Ok(())
     }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use protocol::postgres::frontend::{Bind, Parse};
 use protocol::postgres::{Audience, Sent, Target, write};
+use sharding::lexer::StatementKind;
 use sharding::lexer::verbs::Verb;
 use transaction::{Access, ShardIndex, Status};
 
@@ -18,6 +19,7 @@ use super::route::Way;
 use super::simple::access_of;
 use super::{effects::Effects, verbs};
 use crate::error_code::MeshError;
+use crate::metrics::Tier;
 use crate::postgres::statements::{Lexed, Statement, name_of};
 
 fn lossy(name: &[u8]) -> String {
@@ -89,6 +91,7 @@ impl Session {
         if !self.batch.begun {
             self.batch.begun = true;
             self.notes.clear();
+            self.course.begin();
         }
         false
     }
@@ -223,6 +226,8 @@ impl Session {
             self.resolve_deferred(None).await?;
         }
         let index = self.target(shard, access).await?;
+        let (kind, effects) = (statement.lexed.kind, Effects::of(statement.lexed.kind, statement.lexed.flags));
+        self.guard_sequences(index, effects, access, true);
         self.supply(index, bind.statement, &statement, Audience::ClientErrors).await?;
         let backend = &mut *self.held[index].lease;
         if bind.statement.is_empty() {
@@ -232,11 +237,11 @@ impl Session {
         }
         backend.pipeline.sent(Sent::Bind, Audience::Client);
         self.batch.bound = Some(statement.number);
-        let effects = Effects::of(statement.lexed.kind, statement.lexed.flags);
+        self.course.last = Some(Arc::clone(&statement));
         if access == Access::Write && !self.batch.wrote.contains(&shard) {
             self.batch.wrote.push(shard);
         }
-        self.set_portal(bind.portal, Portal::Backend { shard, effects })?;
+        self.set_portal(bind.portal, Portal::Backend { shard, kind, effects })?;
         self.relieve(index).await
     }
 
@@ -293,23 +298,27 @@ impl Session {
     async fn execute(&mut self, name: &[u8], rows_max: i32) -> Result<(), Fault> {
         self.resolve_deferred(None).await?;
         self.entry.statements.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let (shard, effects) = match self.portals.get(name) {
+        let (shard, kind, effects) = match self.portals.get(name) {
             Some(Portal::Session(statement)) => {
                 let statement = Arc::clone(statement);
+                self.course.statement(statement.lexed.kind);
                 return self.execute_own(&statement).await;
             }
             Some(Portal::Several(parked)) => {
                 let parked = Arc::clone(parked);
+                self.course.statement(parked.statement.lexed.kind);
                 return self.execute_several(&parked, rows_max).await;
             }
-            Some(Portal::Backend { shard, effects }) => (*shard, *effects),
-            None => (self.current_shard(), Effects::default()),
+            Some(Portal::Backend { shard, kind, effects }) => (*shard, *kind, *effects),
+            None => (self.current_shard(), StatementKind::Fetch, Effects::default()),
         };
         let index = self.target(shard, Access::Read).await?;
         let backend = &mut *self.held[index].lease;
         write::execute(&mut backend.output, name, rows_max);
         backend.pipeline.sent(Sent::Execute, Audience::Client);
         backend.memory.untracked |= effects.untracked;
+        self.course.statement(kind);
+        self.course.runs(Tier::Single, 1);
         self.batch.effects = self.batch.effects.and(effects);
         self.batch.executed = true;
         self.relieve(index).await

@@ -23,7 +23,7 @@ pub const OUTPUT_MAX: usize = 256 << 10;
 const PENDING_MAX: usize = 256 << 10;
 /// Longest wait for the answer to a COMMIT, which no timeout of statements and no cancel may cut short: after that its
 /// outcome is unknown.
-const ENDING_MAX: Duration = Duration::from_secs(60);
+pub const ENDING_MAX: Duration = Duration::from_secs(60);
 
 /// A backend that the session has.
 pub struct Held {
@@ -33,6 +33,8 @@ pub struct Held {
     pub lease: Lease<Connector>,
     /// It was just taken and is being made like the session: no part of a transaction has begun on it.
     pub fresh: bool,
+    /// As of which change of settings inside the transaction it is like the others.
+    pub aligned: u64,
 }
 
 impl Session {
@@ -54,8 +56,9 @@ impl Session {
         if let Some(index) = self.held.iter().position(|held| held.shard == shard) {
             return Ok(index);
         }
+        self.learn_before_taking().await?;
         let lease = self.acquire(shard).await?;
-        self.held.push(Held { shard, lease, fresh: true });
+        self.held.push(Held { shard, lease, fresh: true, aligned: 0 });
         let index = self.held.len() - 1;
         self.dress(index).await?;
         self.held[index].fresh = false;
@@ -76,7 +79,10 @@ impl Session {
         let got = self.entry.interrupt.guard(Reason::Query, wait).await;
         self.entry.set_activity(Activity::Active);
         match got {
-            Ok(Ok(lease)) => Ok(lease),
+            Ok(Ok(lease)) => {
+                self.course.wait += lease.waited();
+                Ok(lease)
+            }
             Ok(Err(error)) => {
                 if matches!(error, AcquireError::Deadlock { .. }) {
                     self.give_way().await?;
@@ -133,6 +139,7 @@ impl Session {
         self.notes.mesh_error = None;
         self.notes.mesh_rows.clear();
         let backend = &mut *self.held[index].lease;
+        backend.memory.unnamed = None;
         write::query(&mut backend.output, sql);
         backend.pipeline.sent(Sent::Query, Audience::Mesh(0));
         self.relay(index, Goal::Settled, undisturbed).await?;
@@ -157,7 +164,9 @@ impl Session {
         };
         let shard = self.held[index].shard;
         let backend = &mut *self.held[index].lease;
+        let sent = Instant::now();
         let relayed = relay::relay(&mut self.client, backend, &mut self.notes, &watch, goal).await;
+        self.course.server += sent.elapsed();
         self.note_parameters();
         match relayed {
             Ok(relayed) => {

@@ -2,10 +2,12 @@
 //! In: the loop over the client's messages, and what a session remembers. Each kind of work is a file of its own.
 //! Out: wire formats, plans, when to commit.
 
+mod align;
 mod answer;
 mod batch;
 mod client;
 mod copy;
+mod course;
 mod custom;
 mod effects;
 mod ending;
@@ -20,6 +22,7 @@ mod pull;
 mod relay;
 mod route;
 mod scatter;
+mod sequences;
 mod settle;
 mod simple;
 mod spread;
@@ -39,18 +42,21 @@ use transaction::{Dialect, ShardIndex, Status, Transaction, TransactionType};
 use super::front::Front;
 use super::settings::Settings;
 use crate::catalog::DatabaseCatalog;
-use crate::config::{self, Config};
+use crate::config::{self, Config, Protocol};
 use crate::error_code::MeshError;
 use crate::interrupt::Reason;
 use crate::listen::client_stream::ClientStream;
 use crate::mesh::Mesh;
+use crate::metrics::WorkerMetrics;
 use crate::pool::WorkerId;
 use crate::sessions::{Activity, Entry, Identity};
 use batch::{Batch, Portals};
 use client::{Client, Next};
+use course::Course;
 use fault::Stop;
 use held::Held;
 use names::Names;
+use pull::Patience;
 use relay::Notes;
 
 /// Longest a client that is told to go may take to read why.
@@ -97,6 +103,20 @@ struct Session {
     unlearnt: bool,
     /// Names of settings that the server does not list, and that this session may have set.
     custom: Vec<String>,
+    /// The backend on which it may have taken a sequence value last.
+    sequences_at: Option<(ShardIndex, u32)>,
+    /// The shard on which settings may have changed last.
+    set_on: Option<ShardIndex>,
+    /// Grows whenever settings may have changed.
+    set_epoch: u64,
+    /// What its plans depend on.
+    scope: Option<route::Scope>,
+    /// The counters of its worker.
+    counters: Arc<WorkerMetrics>,
+    /// How the current statement goes.
+    course: Course,
+    /// Until when a statement on several shards may run.
+    patience: Patience,
 }
 
 /// Serves one client until it leaves.
@@ -115,11 +135,14 @@ pub(super) async fn run(
         Err(startup::Refused::Silent) => return,
         Err(startup::Refused::Told(told)) => {
             let (client, error) = *told;
+            mesh.metrics.error(Protocol::Postgres, &error);
+            mesh.metrics.login(Protocol::Postgres, false);
             let _ = tokio::time::timeout(FAREWELL, startup::dismiss(client, &error)).await;
             return;
         }
     };
     let Some(entry) = entry else { return };
+    mesh.metrics.login(Protocol::Postgres, true);
     let application = logged_in.message.settings.iter().find(|(name, _)| name == "application_name");
     entry.set_identity(Identity {
         user: logged_in.message.user.clone(),
@@ -160,6 +183,13 @@ pub(super) async fn run(
         schema_changed: false,
         unlearnt: false,
         custom: Vec::new(),
+        sequences_at: None,
+        set_on: None,
+        set_epoch: 0,
+        scope: None,
+        counters: Arc::clone(mesh.metrics.worker(usize::from(worker.0))),
+        course: Course::new(),
+        patience: Patience::default(),
         mesh,
     };
     let stop = match session.welcome(&logged_in.message.settings).await {
@@ -246,6 +276,7 @@ impl Session {
             return Ok(());
         }
         self.fail_transaction();
+        self.mesh.metrics.error(Protocol::Postgres, error);
         answer::error(&mut self.client.output, error);
         self.ready();
         Ok(())
@@ -287,6 +318,7 @@ impl Session {
         let unsettled = !self.batch.is_empty();
         self.note_schema_change();
         let before = self.client.input.len();
+        self.count_bytes();
         if !unsettled {
             self.release_clean();
         }

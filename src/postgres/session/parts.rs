@@ -4,8 +4,9 @@
 use std::collections::VecDeque;
 
 use protocol::postgres::frontend::Bind;
-use protocol::postgres::{Audience, Observer, Sent, Target, backend, oid, write};
+use protocol::postgres::{Audience, ErrorFields, Observer, Sent, Target, backend, oid, write};
 use sharding::plan::ParameterMap;
+use sharding::splice::Positions;
 
 use super::route::Asked;
 use crate::postgres::backend::Backend;
@@ -51,6 +52,8 @@ impl Observer for Answer {
 pub struct Part {
     /// The text.
     pub sql: Vec<u8>,
+    /// Where its bytes come from, if that is known.
+    pub positions: Option<Positions>,
     /// Parameters that are other values on the shards.
     pub parameters: ParameterMap,
     /// Which of the client's parameters there are, in order; `None`: all.
@@ -100,5 +103,29 @@ impl Part {
             backend.pipeline.sent(message, Audience::Mesh(0));
         }
         backend.memory.unnamed = None;
+    }
+
+    /// A server's error about this text, told about the client's.
+    pub fn error(&self, run: &Run<'_>, body: &[u8]) -> Vec<u8> {
+        let Ok(fields) = ErrorFields::decode(body) else { return body.to_vec() };
+        let span = run.asked.lexed.span;
+        let before = run.asked.sql.get(..span.start as usize).unwrap_or_default();
+        let mut told = Vec::with_capacity(body.len());
+        for (field, value) in fields.iter() {
+            let mut value = value.to_vec();
+            if field == b'P' {
+                let number = std::str::from_utf8(&value).ok().and_then(|digits| digits.parse().ok());
+                let (Some(number), Some(positions)) = (number, &self.positions) else { continue };
+                let text = span.of(run.asked.sql);
+                let place = positions.original_position(&self.sql, text, number)
+                    + String::from_utf8_lossy(before).chars().count();
+                value = place.to_string().into_bytes();
+            }
+            told.push(field);
+            told.extend_from_slice(&value);
+            told.push(0);
+        }
+        told.push(0);
+        told
     }
 }

@@ -62,6 +62,16 @@ pub fn cut(mesh: &Mesh, sql: &[u8], modes: PostgresModes) -> Result<Pieces, LexE
     })
 }
 
+/// The first statement of a text without its literals, for people.
+pub fn display(mesh: &Mesh, sql: &[u8], modes: PostgresModes) -> String {
+    SCAN.with_borrow_mut(|scan| {
+        if scan.scan(sql, Dialect::Postgres(modes), &mesh.fingerprint_key).is_err() {
+            return String::new();
+        }
+        scan.statements().first().map(|statement| scan.display(statement)).unwrap_or_default()
+    })
+}
+
 /// Whether a statement may ask something of the session itself.
 fn is_verb(kind: StatementKind) -> bool {
     use StatementKind as Kind;

@@ -1,11 +1,14 @@
 //! Reads the answer of one shard of several, as far as it is wanted, and watches the client and the session's signal.
 //! Out: what the rows mean.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Buf;
 use protocol::postgres::Segment;
+use tokio::time::{Instant, Sleep};
 use transaction::ShardIndex;
 
 use super::Session;
@@ -18,12 +21,36 @@ use crate::pool::CloseReason;
 /// No more is read ahead from a client.
 const AHEAD_MAX: usize = 64 << 10;
 
+/// Until when a statement on several shards may run.
+#[derive(Debug, Default)]
+pub struct Patience {
+    until: Option<Instant>,
+    /// It has passed: the shards were told to stop, and `until` is for that.
+    passed: bool,
+}
+
+impl Patience {
+    /// From now on so long.
+    pub fn new(most: Option<Duration>) -> Self {
+        Self { until: most.map(|most| Instant::now() + most), passed: false }
+    }
+}
+
+/// Clocks of one wait, made when there is something to wait for.
+#[derive(Default)]
+struct Clocks {
+    late: Option<Pin<Box<Sleep>>>,
+    stalled: Option<Pin<Box<Sleep>>>,
+}
+
 /// What ended a wait.
 enum Pulled {
     /// There is a row, or the answer is complete.
     There,
     /// The statement shall stop.
     Interrupted,
+    /// It has run too long.
+    Late,
     /// The client is gone.
     Gone,
     /// The server is.
@@ -35,10 +62,19 @@ impl Session {
     pub(super) async fn pull(&mut self, shard: ShardIndex, answer: &mut Answer) -> Result<(), Fault> {
         loop {
             let index = self.held_index(shard)?;
-            let pulled = poll_fn(|cx| self.poll_pull(index, answer, cx)).await;
+            let mut clocks = Clocks::default();
+            let pulled = poll_fn(|cx| self.poll_pull(index, answer, &mut clocks, cx)).await;
             match pulled {
                 Pulled::There => return Ok(()),
                 Pulled::Interrupted => self.cancel_all().await?,
+                Pulled::Late if self.patience.passed => {
+                    return Err(self.lost_of_several(shard, "no answer to a cancel in time".to_owned()));
+                }
+                Pulled::Late => {
+                    self.patience =
+                        Patience { until: Some(Instant::now() + self.config.timeouts.cancel), passed: true };
+                    self.cancel_all().await?;
+                }
                 Pulled::Gone => {
                     while !self.held.is_empty() {
                         self.abandon_backend(0);
@@ -50,7 +86,13 @@ impl Session {
         }
     }
 
-    fn poll_pull(&mut self, index: usize, answer: &mut Answer, cx: &mut Context<'_>) -> Poll<Pulled> {
+    fn poll_pull(
+        &mut self,
+        index: usize,
+        answer: &mut Answer,
+        clocks: &mut Clocks,
+        cx: &mut Context<'_>,
+    ) -> Poll<Pulled> {
         let backend = &mut *self.held[index].lease;
         loop {
             match backend.pipeline.advance(&backend.input, answer) {
@@ -58,7 +100,7 @@ impl Session {
                 Ok(Segment::Insert(_)) => {}
                 Ok(Segment::More) => {
                     let described = answer.description.is_some() && !answer.rows.is_empty();
-                    if described || answer.error.is_some() || backend.pipeline.is_settled() {
+                    if described || backend.pipeline.is_settled() {
                         return Poll::Ready(Pulled::There);
                     }
                     match backend.poll_fill(cx) {
@@ -73,8 +115,28 @@ impl Session {
                 Err(error) => return Poll::Ready(Pulled::Lost(error.to_string())),
             }
         }
-        if !self.client.output.is_empty() && matches!(self.client.poll_drain(cx), Poll::Ready(Err(_))) {
-            return Poll::Ready(Pulled::Gone);
+        if !self.client.output.is_empty() {
+            let before = self.client.output.len();
+            match self.client.poll_drain(cx) {
+                Poll::Ready(Ok(())) => clocks.stalled = None,
+                Poll::Ready(Err(_)) => return Poll::Ready(Pulled::Gone),
+                Poll::Pending => {
+                    if self.client.output.len() < before {
+                        clocks.stalled = None;
+                    }
+                    let patience = self.config.timeouts.client_write;
+                    let stalled = clocks.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
+                    if stalled.as_mut().poll(cx).is_ready() {
+                        return Poll::Ready(Pulled::Gone);
+                    }
+                }
+            }
+        }
+        if let Some(until) = self.patience.until {
+            let late = clocks.late.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
+            if late.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Pulled::Late);
+            }
         }
         while self.client.input.len() < AHEAD_MAX {
             match self.client.poll_fill(cx) {

@@ -1,33 +1,36 @@
 //! From a statement to the shards it needs: schema, plan (cached), values of this execution.
 //! Out: running it.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use protocol::postgres::row;
-use sharding::lexer::{self, Dialect, Fingerprint, StatementKind};
-use sharding::plan::{Bound, Plan, PlanContext, Refusal};
+use sharding::lexer::{self, Dialect, Flags, StatementKind};
+use sharding::plan::{Bound, Plan, PlanContext, Refusal, RouteRule, Several};
 use sharding::schema::Schema;
 use sharding::value::Value;
 use transaction::{Access, ShardIndex};
 
 use super::Session;
 use super::fault::{Fault, Stop};
+use super::pieces;
 use crate::catalog::DatabaseCatalog;
 use crate::config::Protocol;
 use crate::error_code::MeshError;
 use crate::interrupt::Reason;
+use crate::plans::{PlanLabel, PlanScope};
 use crate::postgres::execution::parameters;
 use crate::postgres::statements::Lexed;
 
-/// Plans kept by one worker. When there are more, all are forgotten: a flood of different texts must not grow memory.
-const PLANS_MAX: usize = 4096;
+/// What a plan takes besides what grows with its text.
+const PLAN_BYTES: usize = 1024;
 
-type PlanKey = (Fingerprint, u64, Dialect, Vec<String>);
-
-thread_local! {
-    static PLANS: RefCell<HashMap<PlanKey, Arc<Plan>>> = RefCell::new(HashMap::new());
+/// What the session's plans depend on besides the statements.
+#[derive(Debug)]
+pub struct Scope {
+    version: u64,
+    dialect: Dialect,
+    path: Vec<String>,
+    scope: PlanScope,
 }
 
 /// Where a statement goes.
@@ -175,17 +178,30 @@ impl Session {
         let schema = self.schema().await?;
         let path = self.search_path().await?;
         let temporary = self.temporary_tables().await?;
-        let key = (asked.lexed.fingerprint, schema.version, dialect, path);
-        let known = PLANS.with_borrow(|plans| plans.get(&key).cloned());
-        let plan = match known.filter(|_| temporary.is_empty()) {
+        let cacheable = temporary.is_empty() && !asked.lexed.flags.has(Flags::MIXED_ROWS);
+        let mut known = None;
+        let mut key = None;
+        if cacheable {
+            let scope = self.scope(&schema, dialect, &path).key(asked.lexed.fingerprint);
+            known = self.mesh.plans.get(self.worker.0, &scope);
+            self.counters.plan(Protocol::Postgres, known.is_some());
+            key = Some(scope);
+        }
+        let plan = match known {
             Some(plan) => plan,
             None => {
                 let text = asked.lexed.span.of(asked.sql);
                 let tokens = lexer::tokens(text, dialect).map_err(|error| MeshError::Syntax(error.to_string()))?;
-                let context = PlanContext { search_path: &key.3, temporary: &temporary };
+                let context = PlanContext { search_path: &path, temporary: &temporary };
                 let plan = Arc::new(sharding::plan::plan(&tokens, &schema, &context));
-                if temporary.is_empty() {
-                    remember(key, &plan);
+                if let Some(key) = key {
+                    let label = PlanLabel {
+                        protocol: Protocol::Postgres,
+                        database: Arc::from(&*schema.database),
+                        kind: kind(&plan),
+                        statement: pieces::display(&self.mesh, text, self.modes),
+                    };
+                    self.mesh.plans.insert(key, Arc::clone(&plan), PLAN_BYTES + 4 * text.len(), label);
                 }
                 plan
             }
@@ -199,6 +215,20 @@ impl Session {
         };
         let bound = plan.bind(&schema, &values).map_err(|refusal| refused(&refusal))?;
         Ok(Routed { plan, bound, schema })
+    }
+
+    fn scope(&mut self, schema: &Schema, dialect: Dialect, path: &[String]) -> PlanScope {
+        if let Some(known) = &self.scope
+            && known.version == schema.version
+            && known.dialect == dialect
+            && known.path == path
+        {
+            return known.scope;
+        }
+        let key = &self.mesh.fingerprint_key;
+        let scope = PlanScope::new(key, Protocol::Postgres, &schema.database, path, schema.version, dialect);
+        self.scope = Some(Scope { version: schema.version, dialect, path: path.to_vec(), scope });
+        scope
     }
 
     /// Whether the client's text is UTF-8.
@@ -252,13 +282,15 @@ impl Session {
     }
 }
 
-fn remember(key: PlanKey, plan: &Arc<Plan>) {
-    PLANS.with_borrow_mut(|plans| {
-        if plans.len() >= PLANS_MAX {
-            plans.clear();
-        }
-        plans.insert(key, Arc::clone(plan));
-    });
+/// What a plan does, in a word.
+fn kind(plan: &Plan) -> &'static str {
+    match (&plan.route, &plan.several) {
+        (RouteRule::Local, _) => "local",
+        (RouteRule::Keys { uses, .. }, Several::Refuse(_)) if uses.is_empty() => "refuse",
+        (_, Several::Merge(_)) => "merge",
+        (_, Several::Spread(_)) => "spread",
+        (_, Several::Refuse(_)) => "single",
+    }
 }
 
 /// Splits the text of `search_path` as the server shows it. `"$user"` is left out: tables in a schema of the user's name

@@ -14,8 +14,10 @@ use super::Session;
 use super::fault::{self, Fault};
 use super::parts::{Answer, Part, Run};
 use super::portal::Portion;
+use super::pull::Patience;
 use super::route::{self, Routed};
 use crate::error_code::MeshError;
+use crate::metrics::Tier;
 use crate::postgres::execution::cells::{self, ColumnType};
 use crate::postgres::execution::parameters;
 
@@ -23,8 +25,14 @@ impl Session {
     /// Runs a statement on several shards; rows and tag go to the client.
     pub(super) async fn run_several(&mut self, run: &Run<'_>, routed: &Routed) -> Result<(), Fault> {
         match &routed.bound {
-            Bound::Merge { shards } => self.scatter(run, routed, shards).await,
-            Bound::Spread { parts } => self.spread(run, routed, parts).await,
+            Bound::Merge { shards } => {
+                self.course.runs(Tier::Scatter, shards.len());
+                self.scatter(run, routed, shards).await
+            }
+            Bound::Spread { parts } => {
+                self.course.runs(Tier::Spread, parts.len());
+                self.spread(run, routed, parts).await
+            }
             Bound::Local | Bound::Single { .. } => {
                 Err(MeshError::Internal("a statement for one shard was taken for one for several".to_owned()).into())
             }
@@ -39,6 +47,10 @@ impl Session {
             let begun = match (self.hold(shard).await, send) {
                 (Ok(index), Some(send)) => self.begin(index, &send.command).await,
                 (held, _) => held.map(drop),
+            };
+            let begun = match begun {
+                Ok(()) => self.align(shard).await,
+                failed => failed,
             };
             if begun.is_err() {
                 let index = sends.iter().position(|send| send.shard >= shard).unwrap_or(sends.len());
@@ -82,7 +94,8 @@ impl Session {
                 return Err(MeshError::Internal("a shard that the schema does not have".to_owned()).into());
             };
             let rewritten = merge.rewrite(&routed.plan.edits, &tokens, &values, info).map_err(refused)?;
-            parts.push(Part { sql: rewritten.sql, parameters: rewritten.parameters, kept: None, hidden: merge.hidden });
+            let (sql, positions) = (rewritten.sql, Some(rewritten.positions));
+            parts.push(Part { sql, positions, parameters: rewritten.parameters, kept: None, hidden: merge.hidden });
         }
         self.enter_all(shards, access_of(&routed.plan)).await?;
         self.send_parts(run, shards, &parts).await?;
@@ -93,8 +106,8 @@ impl Session {
         let merged = self.merge(run, merge, shards, &mut merger, &mut answers, portion).await;
         // Whatever became of the merge, every shard is read to its end.
         self.read_out(shards, &mut answers).await?;
-        if let Some(body) = answers.iter_mut().find_map(|answer| answer.error.take()) {
-            return Err(Fault::Server(body));
+        if let Some((part, body)) = parts.iter().zip(&answers).find_map(|(part, a)| Some((part, a.error.as_ref()?))) {
+            return Err(Fault::Server(part.error(run, body)));
         }
         merged
     }
@@ -106,6 +119,7 @@ impl Session {
         shards: &[ShardIndex],
         parts: &[Part],
     ) -> Result<(), Fault> {
+        self.patience = Patience::new(self.config.timeouts.statement);
         for (&shard, part) in shards.iter().zip(parts) {
             let sync = !self.batch.unsynced.contains(&shard);
             let index = self.held_index(shard)?;
@@ -114,10 +128,14 @@ impl Session {
         for &shard in shards {
             let index = self.held_index(shard)?;
             let backend = &mut *self.held[index].lease;
-            let sent = std::future::poll_fn(|cx| backend.poll_drain(cx)).await;
-            if let Err(error) = sent {
-                return Err(self.lost_of_several(shard, error.to_string()));
-            }
+            let draining = std::future::poll_fn(|cx| backend.poll_drain(cx));
+            let most = self.config.timeouts.statement.unwrap_or(super::held::ENDING_MAX);
+            let cause = match tokio::time::timeout(most, draining).await {
+                Ok(Ok(())) => continue,
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => "the server takes no bytes".to_owned(),
+            };
+            return Err(self.lost_of_several(shard, cause));
         }
         Ok(())
     }

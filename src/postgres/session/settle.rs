@@ -17,6 +17,7 @@ use super::Session;
 use super::answer;
 use super::effects;
 use super::fault::{Fault, Stop};
+use crate::config::Protocol;
 use crate::error_code::MeshError;
 use crate::interrupt::Reason;
 use crate::pool::CloseReason;
@@ -70,7 +71,7 @@ impl Session {
     /// As [`Self::settle`], once no backend is part of a transaction any more.
     pub(super) async fn settle_held(&mut self) -> Result<(), Stop> {
         if std::mem::take(&mut self.unlearnt)
-            && let Some(index) = self.held.iter().position(|held| held.lease.pipeline.is_clean())
+            && let Some(index) = self.source_of_settings()
         {
             match self.learn_and_dress(index).await {
                 Ok(()) => {}
@@ -155,6 +156,15 @@ impl Session {
 
     /// Learns, and where something was reset to less than the session started with, sets that again.
     async fn learn_and_dress(&mut self, index: usize) -> Result<(), Fault> {
+        // Each backend tells what became of the settings of a transaction there.
+        for other in (0..self.held.len()).filter(|other| *other != index) {
+            if self.held.get(other).is_some_and(|held| held.lease.pipeline.is_clean()) {
+                let settings = self.read_settings(other).await?;
+                if let Some(held) = self.held.get_mut(other) {
+                    held.lease.memory.settings = settings;
+                }
+            }
+        }
         self.learn(index).await?;
         self.notes.parameters.clear();
         self.dress(index).await?;
@@ -163,8 +173,25 @@ impl Session {
         Ok(())
     }
 
+    /// The clean backend that knows what the session has set: the one where it was set last.
+    fn source_of_settings(&self) -> Option<usize> {
+        let clean = |held: &super::held::Held| held.lease.pipeline.is_clean();
+        let last = self.held.iter().position(|held| Some(held.shard) == self.set_on && clean(held));
+        last.or_else(|| self.held.iter().position(clean))
+    }
+
     /// Asks a backend what is set on it: that is what the session has set.
     pub(super) async fn learn(&mut self, index: usize) -> Result<(), Fault> {
+        let learnt = self.read_settings(index).await?;
+        answer::check_encoding(learnt.get("client_encoding"))?;
+        let learnt = if *learnt == *self.settings { Arc::clone(&self.settings) } else { learnt };
+        self.held[index].lease.memory.settings = Arc::clone(&learnt);
+        self.settings = self.with_startup(learnt);
+        Ok(())
+    }
+
+    /// Asks a backend what is set on it.
+    pub(super) async fn read_settings(&mut self, index: usize) -> Result<Arc<Settings>, Fault> {
         let before = self.notes.client_error.take();
         self.ask(index, &settings::learn(&self.custom), false).await?;
         self.notes.client_error = before;
@@ -182,12 +209,7 @@ impl Session {
         if pairs.len() > SETTINGS_MAX {
             return Err(MeshError::Limit(format!("more than {SETTINGS_MAX} settings in one session")).into());
         }
-        let learnt = Settings::new(pairs);
-        answer::check_encoding(learnt.get("client_encoding"))?;
-        let learnt = if learnt == *self.settings { Arc::clone(&self.settings) } else { Arc::new(learnt) };
-        self.held[index].lease.memory.settings = Arc::clone(&learnt);
-        self.settings = self.with_startup(learnt);
-        Ok(())
+        Ok(Arc::new(Settings::new(pairs)))
     }
 
     /// What was reset goes back to what the session started with, not to what the server has by default.
@@ -292,7 +314,10 @@ impl Session {
     pub(super) async fn end(mut self, stop: Stop) {
         match &stop {
             Stop::Left => {}
-            Stop::Fatal(error) => answer::fatal(&mut self.client.output, error),
+            Stop::Fatal(error) => {
+                self.mesh.metrics.error(Protocol::Postgres, error);
+                answer::fatal(&mut self.client.output, error);
+            }
             Stop::ServerFatal(body) => answer::server_fatal(&mut self.client.output, body),
         }
         // An open transaction ends by closing its backends.

@@ -9,14 +9,16 @@ use transaction::{Access, Gone, Ran, ShardIndex, Status};
 
 use super::Session;
 use super::answer;
-use super::effects::Effects;
+use super::effects::{self, Effects};
 use super::fault::{self, Fault, Stop};
 use super::parts::Run;
 use super::pieces::{self, Pieces};
 use super::relay::Goal;
 use super::route::{Asked, Way};
 use super::verbs;
+use crate::config::Protocol;
 use crate::error_code::MeshError;
+use crate::metrics::Tier;
 use crate::postgres::statements::Lexed;
 
 /// Who says `ReadyForQuery`.
@@ -30,8 +32,20 @@ pub enum Done {
 
 /// What a statement does to the shard it goes to, as far as the lexer tells.
 pub fn access_of(kind: StatementKind, flags: Flags) -> Access {
-    let reads =
-        matches!(kind, StatementKind::Select | StatementKind::Show | StatementKind::Values | StatementKind::Table);
+    use StatementKind as Kind;
+    let reads = matches!(
+        kind,
+        Kind::Select
+            | Kind::Show
+            | Kind::Values
+            | Kind::Table
+            | Kind::Set
+            | Kind::Reset
+            | Kind::Discard
+            | Kind::Deallocate
+            | Kind::Fetch
+            | Kind::Close
+    );
     if reads && !flags.any(Flags::WRITES.with(Flags::LOCKS_ROWS).with(Flags::UNKNOWN_FUNCTION).with(Flags::INTO)) {
         Access::Read
     } else {
@@ -50,6 +64,7 @@ impl Session {
         }
         self.notes.clear();
         self.entry.statements.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.course.begin();
         match self.query(frame, sql).await {
             Ok(Done::Server) => {}
             Ok(Done::Here) => self.ready(),
@@ -59,13 +74,18 @@ impl Session {
                 self.ready();
             }
         }
+        self.count(Some(sql));
         Ok(())
     }
 
     /// Tells the client about a fault that does not end the session.
     pub(super) fn tell_fault(&mut self, fault: Fault) -> Result<(), Stop> {
         match fault {
-            Fault::Mesh(error) => answer::error(&mut self.client.output, &error),
+            Fault::Mesh(error) => {
+                self.course.refused();
+                self.mesh.metrics.error(Protocol::Postgres, &error);
+                answer::error(&mut self.client.output, &error);
+            }
             Fault::Server(body) => write::put_raw(&mut self.client.output, b'E', &[&body]),
             Fault::Told => {}
             Fault::Stop(stop) => return Err(stop),
@@ -90,6 +110,7 @@ impl Session {
     }
 
     async fn one(&mut self, frame: &[u8], sql: &[u8], piece: &Lexed) -> Result<Done, Fault> {
+        self.course.statement(piece.kind);
         if let Some(verb) = piece.verb.as_ref().filter(|verb| verbs::is_own(verb)) {
             self.obey(verb, piece.span.of(sql)).await?;
             if self.transaction.status() == Status::Idle {
@@ -127,7 +148,11 @@ impl Session {
         let effects = pieces.iter().map(Lexed::effects).fold(Effects::default(), Effects::and);
         if self.is_relay() {
             let shard = self.home_shard();
-            pieces.iter().for_each(|piece| self.note_custom(piece, sql, None));
+            for piece in pieces {
+                self.note_custom(piece, sql, None);
+                self.course.statement(piece.kind);
+                self.course.runs(Tier::Single, 1);
+            }
             let begins = pieces.iter().rev().find_map(|piece| match &piece.verb {
                 Some(Verb::Begin(modes)) => Some(verbs::options(modes)),
                 _ => None,
@@ -157,6 +182,7 @@ impl Session {
     /// Runs the statements of a text each for itself, in one transaction.
     async fn one_by_one(&mut self, sql: &[u8], pieces: &[Lexed]) -> Result<(), Fault> {
         for piece in pieces {
+            self.course.statement(piece.kind);
             if let Some(verb) = piece.verb.as_ref().filter(|verb| verbs::is_own(verb)) {
                 self.obey(verb, piece.span.of(sql)).await?;
                 continue;
@@ -209,10 +235,14 @@ impl Session {
         audience: Audience,
     ) -> Result<Done, Fault> {
         let index = self.enter(shard, access).await?;
+        self.guard_sequences(index, effects, access, false);
         let backend = &mut *self.held[index].lease;
+        // A Query makes the server forget the unnamed statement.
+        backend.memory.unnamed = None;
         backend.output.extend_from_slice(frame);
         backend.pipeline.sent(Sent::Query, audience);
         self.batch.effects = effects;
+        self.course.runs(Tier::Single, 1);
         self.relay(index, Goal::Settled, false).await?;
         if self.held[index].lease.pipeline.copy() == CopyState::In {
             self.batch.copy = Some(shard);
@@ -237,7 +267,8 @@ impl Session {
         if let Some(send) = sends.first() {
             self.begin(index, &send.command).await?;
         }
-        Ok(index)
+        self.align(shard).await?;
+        self.held_index(shard)
     }
 
     /// A backend has answered: what the session learns from how it stands now.
@@ -253,13 +284,18 @@ impl Session {
         memory.untracked |= effects.untracked;
         if effects.settings {
             self.unlearnt = true;
+            self.set_on = Some(shard);
+            self.set_epoch += 1;
+            self.held[index].aligned = self.set_epoch;
         }
         if effects.ddl && !failed {
             self.front.statements.schema_changed();
             self.schema_changed = true;
         }
         self.pin_doubt |= effects.unpins && (effects.pin.is_some() || self.pin.is_some());
-        if let Some(reason) = effects.pin {
+        // Inside a transaction the backend is the session's own, and what it asks for there is what it took there.
+        let inside = self.transaction.status() != Status::Idle;
+        if let Some(reason) = effects.pin.filter(|reason| !(inside && *reason == effects::SEQUENCE)) {
             self.pin = Some(reason);
             self.entry.set_pin(Some(reason));
         }

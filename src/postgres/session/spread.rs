@@ -38,11 +38,11 @@ impl Session {
             } else {
                 None
             };
-            let sql = match &kept {
-                Some(kept) => renumbered(&rewritten.sql, dialect, kept)?,
-                None => rewritten.sql,
+            let (sql, positions) = match &kept {
+                Some(kept) => (renumbered(&rewritten.sql, dialect, kept)?, None),
+                None => (rewritten.sql, Some(rewritten.positions)),
             };
-            sends.push(Part { sql, parameters: rewritten.parameters, kept, hidden: 0 });
+            sends.push(Part { sql, positions, parameters: rewritten.parameters, kept, hidden: 0 });
         }
         let shards: Vec<ShardIndex> = parts.iter().map(|part| part.shard).collect();
         self.enter_all(&shards, Access::Write).await?;
@@ -75,8 +75,8 @@ impl Session {
                 }
             }
         }
-        if let Some(body) = answers.iter_mut().find_map(|answer| answer.error.take()) {
-            return Err(Fault::Server(body));
+        if let Some((part, body)) = parts.iter().zip(&answers).find_map(|(part, a)| Some((part, a.error.as_ref()?))) {
+            return Err(Fault::Server(part.error(run, body)));
         }
         let tags: Vec<&[u8]> = answers.iter().map(|answer| answer.tag.as_slice()).collect();
         let Some(first) = tags.first() else { return Ok(Vec::new()) };

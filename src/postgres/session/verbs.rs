@@ -69,6 +69,8 @@ impl Session {
             Verb::SetTransactionType(kind) => return self.set_transaction_type(*kind),
             _ => return Err(MeshError::Internal("a statement that is for a server".to_owned()).into()),
         };
+        // What was set may be undone, on each shard for itself.
+        self.set_epoch += 1;
         let flow = self.transaction.verb(verb);
         let reply = self.follow(flow).await?;
         self.tell_reply(reply)

@@ -1,6 +1,7 @@
 //! What a PostgreSQL session keeps true while its backends change: transactions over several shards and pipelines, settings,
 //! sequences, pins. The scripts beside this file check every answer; they end with `good`.
 
+mod counted;
 mod crowded;
 
 use tokio::sync::OnceCell;
@@ -68,4 +69,10 @@ async fn state_of_sessions_on_one_shard() {
 async fn pipelines_over_two_shards_are_one_transaction() {
     let place = place().await;
     script("pipelines.py", &place.mesh, &place.sharded).await;
+}
+
+#[tokio::test]
+async fn settings_hold_on_both_shards() {
+    let place = place().await;
+    script("settings.py", &place.mesh, &place.sharded).await;
 }

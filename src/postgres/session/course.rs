@@ -1,0 +1,124 @@
+//! What became of each statement, for the counters and the slow log: how it ran, where its time went.
+//! Out: the counters themselves (`metrics`).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sharding::lexer::StatementKind;
+use tokio::time::Instant;
+
+use super::{Session, pieces};
+use crate::config::Protocol;
+use crate::log;
+use crate::metrics::{Direction, Tier, Times};
+use crate::postgres::statements::Statement;
+
+/// Most statements of one message or pipeline that are told apart; what comes after is counted with them at the end.
+const KINDS_MAX: usize = 1000;
+
+/// The course of the statements of one Query, or up to one `Sync`: their times are taken together.
+#[derive(Debug)]
+pub struct Course {
+    began: Instant,
+    /// What ran, and how.
+    ran: Vec<(StatementKind, Tier)>,
+    /// On how many shards, at most.
+    shards: usize,
+    /// Waiting for backends.
+    pub wait: Duration,
+    /// Waiting for servers.
+    pub server: Duration,
+    /// The last one that was prepared.
+    pub last: Option<Arc<Statement>>,
+}
+
+impl Course {
+    /// Nothing has run.
+    pub fn new() -> Self {
+        let (wait, server) = (Duration::ZERO, Duration::ZERO);
+        Self { began: Instant::now(), ran: Vec::new(), shards: 0, wait, server, last: None }
+    }
+
+    /// A Query or a batch begins.
+    pub fn begin(&mut self) {
+        self.ran.clear();
+        *self = Self { ran: std::mem::take(&mut self.ran), ..Self::new() };
+    }
+
+    /// A statement is about to run; nothing says yet that a server is needed for it.
+    pub fn statement(&mut self, kind: StatementKind) {
+        if self.ran.len() < KINDS_MAX {
+            self.ran.push((kind, Tier::Local));
+        }
+    }
+
+    /// How the statement runs that was named last.
+    pub fn runs(&mut self, tier: Tier, shards: usize) {
+        if let Some(last) = self.ran.last_mut() {
+            last.1 = tier;
+        }
+        self.shards = self.shards.max(shards);
+    }
+
+    /// An error of ours came.
+    pub fn refused(&mut self) {
+        if let Some((_, tier @ Tier::Local)) = self.ran.last_mut() {
+            *tier = Tier::Refuse;
+        }
+    }
+}
+
+impl Session {
+    /// Counts what ended, and logs it if it was slow. `sql` is the text of a Query.
+    pub(super) fn count(&mut self, sql: Option<&[u8]>) {
+        if self.notes.client_error.is_some() {
+            self.counters.server_error(Protocol::Postgres);
+        }
+        let course = &self.course;
+        if course.ran.is_empty() {
+            return;
+        }
+        let times = Times { wait: course.wait, server: course.server, total: course.began.elapsed() };
+        for (kind, tier) in &course.ran {
+            self.counters.statement(Protocol::Postgres, (*kind).into(), *tier, &times);
+        }
+        if self.config.log.slow.is_some_and(|slow| times.total >= slow) {
+            self.log_slow(sql, &times);
+        }
+        self.course.ran.clear();
+        self.course.last = None;
+    }
+
+    fn log_slow(&self, sql: Option<&[u8]>, times: &Times) {
+        let prepared = self.course.last.as_ref().map(|statement| &*statement.sql);
+        let sql = sql.or(prepared).unwrap_or_default();
+        let identity = self.entry.identity();
+        let statement = log::Statement {
+            protocol: Protocol::Postgres,
+            session: self.entry.id,
+            user: &identity.user,
+            database: &identity.database,
+            tier: self.course.ran.last().map_or(Tier::Local, |(_, tier)| *tier).as_str(),
+            shards: self.course.shards,
+            took: times.total,
+            waited: times.wait,
+            sql,
+        };
+        log::slow(&self.config.log, &statement, || pieces::display(&self.mesh, sql, self.modes));
+    }
+
+    /// Counts what went over the wire since the last time.
+    pub(super) fn count_bytes(&mut self) {
+        let count = |direction, bytes: &mut usize| {
+            if *bytes > 0 {
+                self.counters.bytes(Protocol::Postgres, direction, std::mem::take(bytes));
+            }
+        };
+        count(Direction::FromClient, &mut self.client.read);
+        count(Direction::ToClient, &mut self.client.written);
+        for held in &mut self.held {
+            count(Direction::FromServer, &mut held.lease.read);
+            count(Direction::ToServer, &mut held.lease.written);
+        }
+    }
+}
