@@ -32,7 +32,7 @@ async fn misbehave(arena: &Arena, tag: u64, serial: u64, dice: &mut Dice) -> Res
     let insert = format!("INSERT INTO work (tag, n, word) VALUES ({tag}, {serial}, 'uncommitted')");
     let hot = format!("UPDATE hot SET word = 'uncommitted' WHERE tag = {}", 1 + dice.below(4));
     let much = format!("SELECT tag, n, pad FROM bulky WHERE tag = {} ORDER BY n", 1 + dice.below(arena.tags));
-    match dice.below(12) {
+    match dice.below(18) {
         // Dies in the middle of a large result.
         0 | 1 => {
             link.send(&query(&much)).await?;
@@ -96,10 +96,10 @@ async fn misbehave(arena: &Arena, tag: u64, serial: u64, dice: &mut Dice) -> Res
         }
         // Leaves things behind.
         _ => {
-            for _ in 0..1 + dice.below(4) {
+            for _ in 0..1 + dice.below(6) {
                 link.ask(dice.pick(LEFT_BEHIND)).await?;
             }
-            if dice.chance(50) {
+            if dice.chance(20) {
                 link.run(&insert_uncommitted(&insert)).await?;
             }
         }

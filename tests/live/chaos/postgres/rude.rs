@@ -34,7 +34,7 @@ async fn misbehave(arena: &Arena, tag: u64, serial: u64, dice: &mut Dice) -> Res
     let insert = format!("INSERT INTO work (tag, n, word) VALUES ({tag}, {serial}, 'uncommitted')");
     let hot = format!("UPDATE hot SET word = 'uncommitted' WHERE tag = {}", 1 + dice.below(4));
     let much = format!("SELECT tag, n, pad FROM bulky WHERE tag = {} ORDER BY n", 1 + dice.below(arena.tags));
-    match dice.below(13) {
+    match dice.below(20) {
         // Dies in the middle of a large result, also of a COPY.
         0 | 1 => {
             let sql = if dice.chance(50) { much } else { format!("COPY ({much}) TO STDOUT") };
@@ -125,10 +125,10 @@ async fn misbehave(arena: &Arena, tag: u64, serial: u64, dice: &mut Dice) -> Res
         }
         // Leaves things behind.
         _ => {
-            for _ in 0..1 + dice.below(4) {
+            for _ in 0..1 + dice.below(6) {
                 link.ask(dice.pick(LEFT_BEHIND)).await?;
             }
-            if dice.chance(50) {
+            if dice.chance(20) {
                 link.run("BEGIN").await?;
                 link.run(&insert).await?;
             }
