@@ -13,15 +13,15 @@ use super::assemble::assemble;
 use super::control::LoadError;
 use super::database::{DatabaseCatalog, Loaded, ShardState};
 use super::facts::ShardFacts;
-use super::finding::Finding;
+use super::finding::{Finding, Severity};
 use super::load;
 use super::source::Source;
 
 /// How often everything is read again without being asked: changes made behind our back show after this long.
 const REFRESH_PAUSE: Duration = Duration::from_secs(30);
 
-/// ... but reading takes at most this part of the time: 1 %.
-const READ_SHARE: u32 = 100;
+/// ... but reading takes at most this part of the time: 5 %.
+const READ_SHARE: u32 = 20;
 
 /// Least time between two reads, however often they are asked for.
 const PAUSE_MIN: Duration = Duration::from_millis(20);
@@ -63,7 +63,9 @@ pub(super) async fn keep(catalog: Weak<DatabaseCatalog>) {
         let shards: Vec<usize> = if all { (0..alive.source().shards.len()).collect() } else { down.collect() };
         round(&alive, &mut memory, shards, asked).await;
         if all {
-            memory.refresh_pause = REFRESH_PAUSE.max(begun.elapsed() * READ_SHARE);
+            // Somebody is likely to put it right, and waits for that.
+            let pause = if memory.troubled() { alive.source().retry_pause.min(REFRESH_PAUSE) } else { REFRESH_PAUSE };
+            memory.refresh_pause = pause.max(begun.elapsed() * READ_SHARE);
         }
         answered = asked;
         let (wake, source) = (Arc::clone(&alive.wake), Arc::clone(alive.source()));
@@ -124,6 +126,12 @@ impl Memory {
 
     fn knows_any(&self) -> bool {
         self.facts.iter().any(Option::is_some)
+    }
+
+    /// Something that was published cannot be used: a declared table is missing or differs, shards do not agree.
+    fn troubled(&self) -> bool {
+        let findings = self.published.iter().flat_map(|published| &published.findings);
+        findings.into_iter().any(|finding| finding.severity == Severity::Error)
     }
 
     fn pause(&self, source: &Source) -> Duration {

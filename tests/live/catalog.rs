@@ -295,6 +295,21 @@ async fn changes_are_followed_when_they_are_noted_and_otherwise_keep_the_version
 }
 
 #[tokio::test]
+async fn a_declared_table_that_is_created_later_is_found_by_itself() {
+    let database = Database::new(ServerKind::Postgres, 2).await;
+    let tables = "[[database.table]]\nname = \"late\"\ntype = \"sharded\"\nkey = [\"id\"]\n";
+    let (_catalog, own) = catalog(&database, tables, "[timeouts]\nprobe_interval_ms = 100\n");
+    let before = own.ready(deadline()).await.expect("a schema");
+    assert!(matches!(table(&before, "late").placement, Placement::Unusable(_)));
+    database.everywhere("CREATE TABLE late (id bigint PRIMARY KEY)").await;
+    eventually_async("the table can be used", PATIENCE, || async {
+        let schema = own.current();
+        schema.is_some_and(|schema| matches!(table(&schema, "late").placement, Placement::Sharded(_)))
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn many_requests_share_a_read() {
     let database = Database::new(ServerKind::MariaDb, 1).await;
     let (_catalog, own) = catalog(&database, "", "");
