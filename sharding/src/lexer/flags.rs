@@ -20,7 +20,7 @@ flags! {
     3 MESH_HINT "Has a hint for us, `/* dbmesh: ... */`."
     4 INTO "SELECT ... INTO anything."
     5 INTO_FILE "INTO OUTFILE or INTO DUMPFILE."
-    6 LOCKS_ROWS "FOR UPDATE, FOR SHARE, FOR [NO] KEY ..., LOCK IN SHARE MODE."
+    6 LOCKS_ROWS "FOR UPDATE, FOR SHARE, FOR NO KEY UPDATE, FOR KEY SHARE, LOCK IN SHARE MODE."
     7 LOCKS_ROWS_SHARED "The row lock is a shared one (also set with [`Flags::LOCKS_ROWS`])."
     8 USER_VARIABLE_READ "Names `@x`."
     9 USER_VARIABLE_ASSIGN "Assigns a user variable: `@x := ..`, `INTO @x`, `SET @x =`."

@@ -40,7 +40,7 @@ pub struct TransactionModes {
     pub isolation: Option<Isolation>,
     /// READ ONLY (true) or READ WRITE (false).
     pub read_only: Option<bool>,
-    /// [NOT] DEFERRABLE.
+    /// `[NOT] DEFERRABLE`.
     pub deferrable: Option<bool>,
     /// WITH CONSISTENT SNAPSHOT.
     pub consistent_snapshot: bool,
@@ -56,9 +56,9 @@ impl TransactionModes {
 /// What follows the end of a transaction. None: as completion_type says (MySQL).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Completion {
-    /// AND [NO] CHAIN.
+    /// `AND [NO] CHAIN`.
     pub chain: Option<bool>,
-    /// [NO] RELEASE.
+    /// `[NO] RELEASE`.
     pub release: Option<bool>,
 }
 
