@@ -3,7 +3,7 @@
 //! Invariant: a schema that was published is never changed; a newer one with a higher version takes its place. Every
 //! wait on a server has a deadline, and a shard that is down delays nobody who does not need it.
 //!
-//! Order of a load: [`source`] (what the configuration says) -> `mysql` / `postgres` (facts of each shard) ->
+//! Order of a load: `source` (what the configuration says) -> `mysql` / `postgres` (facts of each shard) ->
 //! `assemble` (facts and rules to a [`Schema`](sharding::schema::Schema) and findings) -> [`Loaded`], published.
 
 mod assemble;
