@@ -101,10 +101,9 @@ impl Session {
     async fn give_way(&mut self) -> Result<(), Fault> {
         for send in self.transaction.give_way().rollbacks {
             let Some(index) = self.held.iter().position(|held| held.shard == send.shard) else { continue };
-            match self.ask(index, b"ROLLBACK", true).await {
-                Err(Fault::Stop(stop)) => return Err(stop.into()),
-                // What is not idle now is closed by what follows.
-                Ok(()) | Err(_) => {}
+            // What is not idle after this is closed by what follows.
+            if let Err(Fault::Stop(stop)) = self.ask(index, b"ROLLBACK", true).await {
+                return Err(stop.into());
             }
         }
         self.notes.parameters.clear();

@@ -79,6 +79,8 @@ impl Observer for Notes {
     fn on_message(&mut self, sent: Option<(Sent, Audience)>, tag: u8, body: &[u8]) {
         let for_mesh = matches!(sent, Some((_, Audience::Mesh(_))));
         match tag {
+            // Nothing was asked: the server ends the connection, which is seen next.
+            b'E' if sent.is_none() => {}
             b'E' => {
                 let Ok(fields) = ErrorFields::decode(body) else { return };
                 self.fatal |= fields.is_fatal();

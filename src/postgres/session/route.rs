@@ -175,6 +175,11 @@ impl Session {
             let text = error.map_or_else(|| "exactly one statement is expected".to_owned(), |error| error.to_string());
             return Err(MeshError::Syntax(text).into());
         }
+        if self.settings.get("transform_null_equals") == Some("on") {
+            // `key = NULL` would mean other rows than the route is made for.
+            let text = "dbmesh does not support transform_null_equals = on with several shards";
+            return Err(MeshError::Unsupported(text.to_owned()).into());
+        }
         let schema = self.schema().await?;
         let path = self.search_path().await?;
         let temporary = self.temporary_tables().await?;

@@ -76,3 +76,19 @@ async fn settings_hold_on_both_shards() {
     let place = place().await;
     script("settings.py", &place.mesh, &place.sharded).await;
 }
+
+#[tokio::test]
+async fn clients_by_tls_and_by_every_version_of_the_protocol() {
+    let database = Database::new(ServerKind::Postgres, 1).await;
+    let folder = bed().servers().directory();
+    let (key, certificate) = (folder.join("front.key"), folder.join("front.pem"));
+    let (key, certificate) = (key.display().to_string(), certificate.display().to_string());
+    let request = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-subj", "/CN=localhost"];
+    Tool::new("openssl").args(request).args(["-keyout", &key, "-out", &certificate]).ok();
+    std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o644))
+        .expect("a key for the test only");
+    let section = format!("[tls]\ncertificate = \"{certificate}\"\nkey = \"{key}\"\nrequire = true");
+    let mesh: &'static RunningMesh = Box::leak(Box::new(MeshConfig::with(&database).section(&section).start()));
+    script("tls.py", mesh, &database).await;
+    mesh.signal(dbmesh::demo::keeper::StopSignal::Kill);
+}
