@@ -214,6 +214,12 @@ impl Sessions {
         self.count.load(Ordering::Relaxed)
     }
 
+    /// How many of them have logged in.
+    #[must_use]
+    pub fn count_logged_in(&self) -> usize {
+        self.open.iter().filter(|session| session.activity() != Activity::Starting).count()
+    }
+
     /// Raises `reason` in every session.
     pub fn interrupt_all(&self, reason: Reason) {
         for session in &self.open {

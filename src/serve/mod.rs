@@ -35,6 +35,8 @@ use sockets::Sockets;
 
 /// How often a stop looks whether the last session has ended.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
+/// How long sessions that are cut may take to stop their statements and tell their clients.
+const CUT_MAX: Duration = Duration::from_secs(3);
 
 /// Why the process cannot start. Each is one line.
 #[derive(Debug, thiserror::Error)]
@@ -164,19 +166,28 @@ impl Running {
         self.stop.send_replace(true);
         let deadline = Instant::now() + self.mesh.config.load().timeouts.shutdown;
         self.mesh.sessions.interrupt_all(Reason::Drain);
-        while self.mesh.sessions.count() > 0 && Instant::now() < deadline {
-            tokio::time::sleep(DRAIN_LOOK).await;
-        }
-        let left = self.mesh.sessions.count();
+        let left = self.drained(deadline).await;
         if left > 0 {
             tracing::warn!(sessions = left, "sessions are cut: they did not end in time");
             self.mesh.sessions.interrupt_all(Reason::Session);
-            tokio::time::sleep(DRAIN_LOOK).await;
+            self.drained(Instant::now() + CUT_MAX).await;
         }
         self.mesh.mysql.pools.shut_down();
         self.mesh.postgres.pools.shut_down();
         if let Some(workers) = Arc::into_inner(self.workers) {
             workers.stop();
+        }
+    }
+
+    /// Waits until no session is open, at most until `deadline`; says how many are. Whoever has not logged in has
+    /// nothing to lose.
+    async fn drained(&self, deadline: Instant) -> usize {
+        loop {
+            let left = self.mesh.sessions.count_logged_in();
+            if left == 0 || Instant::now() >= deadline {
+                return left;
+            }
+            tokio::time::sleep(DRAIN_LOOK).await;
         }
     }
 }

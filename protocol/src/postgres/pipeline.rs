@@ -244,7 +244,8 @@ impl Pipeline {
                 (b'D' | b'd', _) => return Err(WireError::Unexpected(tag)),
                 (b'S' | b'A', None) => (false, true),
                 (b'N', None) | (b'A', _) => (false, true),
-                (b'E', None) => (false, true),
+                // A server that ends the connection says why; a client whose session goes on would take it for its own end.
+                (b'E', None) => (false, false),
                 (_, Some((_, audience))) => (false, is_for_client(tag, audience)),
                 (_, None) => return Err(WireError::Unexpected(tag)),
             };
