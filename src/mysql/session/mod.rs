@@ -5,6 +5,7 @@ mod charset;
 mod client;
 mod commands;
 mod course;
+mod cursors;
 mod diagnostics;
 mod held;
 mod insert_id;
@@ -21,9 +22,11 @@ mod single;
 mod spread;
 mod state;
 mod statements;
+mod streams;
 mod temporary;
 mod transaction;
 mod trouble;
+mod wait;
 
 use std::sync::Arc;
 
@@ -296,7 +299,11 @@ impl Session {
             let read = match idle {
                 Some(idle) => match timeout(idle, read).await {
                     Ok(read) => read,
-                    Err(_) => Err(Reason::Session),
+                    Err(_) => {
+                        let which = if inside { "timeouts.transaction_idle_ms" } else { "timeouts.session_idle_ms" };
+                        let text = format!("the session was silent for longer than {which} allows");
+                        return Err(self.say_farewell(Trouble::Broken(MeshError::SessionIdle(text))).await);
+                    }
                 },
                 None => read.await,
             };

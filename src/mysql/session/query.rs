@@ -77,8 +77,15 @@ impl Session {
             return Err(MeshError::Syntax(text.to_owned()).into());
         }
         let mut place = Place { sequence: 1, more: true };
+        let dialect = self.state.dialect();
         for (number, scanned) in list.iter().enumerate() {
             place.more = number + 1 < list.len();
+            if self.state.dialect() != dialect {
+                // Where the statements behind it end was found under the old one.
+                let text = "a change of sql_mode in front of other statements of the same text";
+                self.tell_error(place, &MeshError::Unsupported(text.to_owned()));
+                return Ok(());
+            }
             let text = scanned.span.of(sql);
             let whole = Span { start: 0, end: u32::try_from(text.len()).unwrap_or(u32::MAX) };
             let literals = scan.literals(scanned);

@@ -7,18 +7,16 @@ use protocol::mysql::capability::{self, status};
 use protocol::mysql::packet::{HEADER, Header, put_packet_with};
 use protocol::mysql::reply::{ErrPacket, OkPacket, status_position};
 use protocol::mysql::response::{Answer, Event, PreparedHead, Scanner, Step};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 use super::client::{Client, Place};
 use super::held::Held;
 use super::state::{Learnt, State};
 use super::trouble::{Outcome, Trouble};
+use super::wait::{Woke, wait};
 use super::{Session, kill};
-use crate::interrupt::{Interrupt, Reason};
+use crate::interrupt::Reason;
 use crate::mysql::backend::MySqlBackend;
-
-/// So much of a client's pipelined commands is read ahead while a statement runs.
-const AHEAD_MAX: usize = 64 * 1024;
 
 /// What an answer was.
 #[derive(Debug, Default)]
@@ -57,17 +55,6 @@ impl Passing {
     pub(super) fn of(answer: Answer) -> Self {
         Self { answer, place: Place::FIRST, statement: None }
     }
-}
-
-pub(super) enum Woke {
-    /// The backend sent something, or broke.
-    Backend(io::Result<usize>),
-    /// The client sent something, or left.
-    Client(io::Result<usize>),
-    /// Somebody wants the statement or the session to end.
-    Interrupt(Reason),
-    /// The statement runs for too long.
-    Late,
 }
 
 impl Session {
@@ -117,7 +104,7 @@ impl Session {
             scanner = scanner.renumbered(passing.place.sequence);
         }
         let mut report = Report::default();
-        let mut begun = false;
+        let (mut begun, mut killed) = (false, false);
         loop {
             let passed = pass_buffer(client, backend, state, &mut scanner, &mut report, passing)
                 .await
@@ -134,6 +121,10 @@ impl Session {
             }
             if scanner.is_done() {
                 report.next_sequence = scanner.next_sequence();
+                if killed {
+                    // The KILL may have come too late: asking for the status takes what it left behind.
+                    report.status = None;
+                }
                 return Ok(report);
             }
             match wait(client, backend, &entry.interrupt, deadline).await {
@@ -144,7 +135,7 @@ impl Session {
                 Woke::Client(Err(error)) => return Err(Fault::Client(error)),
                 Woke::Interrupt(Reason::Query) | Woke::Late => {
                     entry.interrupt.clear_query();
-                    deadline = None;
+                    (deadline, killed) = (None, true);
                     let limit = mesh.config.load().timeouts.cancel;
                     let pools = std::sync::Arc::clone(&mesh.mysql.pools);
                     if let Err(error) = kill::kill(&pools, key, backend.connection_id, true, limit).await {
@@ -368,33 +359,4 @@ fn has_tail(ok: &OkPacket<'_>, length: usize) -> bool {
         _ => 9,
     };
     length > HEADER + 1 + width(ok.affected_rows) + width(ok.last_insert_id) + 4
-}
-
-/// Waits for whatever comes first while a backend works.
-pub(super) async fn wait(
-    client: &mut Client,
-    backend: &mut MySqlBackend,
-    interrupt: &Interrupt,
-    deadline: Option<Instant>,
-) -> Woke {
-    let room = client.input.len() < AHEAD_MAX;
-    // A session that is to end at the next boundary is not interrupted in the middle of a statement.
-    let least = if interrupt.raised() == Some(Reason::Drain) { Reason::Session } else { Reason::Query };
-    let raised = std::future::poll_fn(|cx| match interrupt.poll(least, cx) {
-        std::task::Poll::Ready(Reason::Drain) => std::task::Poll::Pending,
-        other => other,
-    });
-    let late = async {
-        match deadline {
-            Some(deadline) => sleep_until(deadline).await,
-            None => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        biased;
-        read = backend.read_more() => Woke::Backend(read),
-        reason = raised => Woke::Interrupt(reason),
-        read = client.read_more(), if room => Woke::Client(read),
-        () = late => Woke::Late,
-    }
 }

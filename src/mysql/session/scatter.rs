@@ -4,28 +4,26 @@
 use bytes::Bytes;
 use protocol::mysql::capability;
 use protocol::mysql::column::ColumnDefinition;
-use protocol::mysql::packet::{HEADER, PAYLOAD_MAX, Whole, put_packet, put_packet_with};
+use protocol::mysql::packet::{PAYLOAD_MAX, put_packet, put_packet_with};
 use protocol::mysql::reply::{EofPacket, OkPacket};
-use protocol::mysql::response::{Answer, Event, Scanner, Step};
+use protocol::mysql::response::{Answer, Event, Scanner};
 use protocol::mysql::row::Field;
 use protocol::mysql::wire::put_lenenc;
 use sharding::lexer;
 use sharding::merge::{Limits, Merger};
 use sharding::plan::{Bound, Merge, Several, TextValues};
 use sharding::value::Value;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use transaction::{Access, Command, Gone, Ran, Send, ShardIndex};
 
 use super::client::Place;
-use super::held::OWN_STATEMENT;
 use super::query::Done;
-use super::relay::{Woke, wait};
 use super::route::{Routed, refused};
 use super::single::{Facts, internal};
 use super::statements::Bindings;
+use super::streams::Stream;
 use super::trouble::{self, Outcome, Trouble};
-use super::{MeshError, Session, kill};
-use crate::interrupt::Reason;
+use super::{MeshError, Session};
 use crate::metrics::Tier;
 use crate::mysql::execution::cells::Column;
 use crate::mysql::execution::parameters::{Parameter, put_execute};
@@ -33,16 +31,6 @@ use crate::mysql::execution::rows::Rows;
 
 /// Rows are written to the client in pieces of about this size.
 const BURST: usize = 32 * 1024;
-
-/// One shard's answer.
-pub(super) struct Stream {
-    pub shard: ShardIndex,
-    scanner: Scanner,
-    swallow: bool,
-    rows: Option<Rows>,
-    warnings: u16,
-    failed: bool,
-}
 
 impl Session {
     /// Runs a SELECT on several shards and sends the merged rows.
@@ -270,67 +258,6 @@ impl Session {
         Ok(())
     }
 
-    /// The next packet of a stream. An ERR of the server is an error here.
-    async fn stream_packet(&mut self, stream: &mut Stream, limit: usize) -> Outcome<(Event, Bytes)> {
-        let patience = self.mesh.config.load().timeouts.statement;
-        let mut deadline = patience.map(|patience| Instant::now() + patience);
-        loop {
-            let Some(index) = self.held.iter().position(|held| held.shard == stream.shard) else {
-                return Err(internal("a backend vanished"));
-            };
-            let Self { client, held, entry, .. } = self;
-            let Some(held) = held.get_mut(index) else { return Err(internal("a backend vanished")) };
-            let step = match stream.scanner.next_packet(&mut held.lease.input, limit) {
-                Ok(step) => step,
-                Err(error) => {
-                    stream.failed = true;
-                    return Err(self.lose(index, &std::io::Error::other(error)));
-                }
-            };
-            match step {
-                Step::Packet { length, event } => {
-                    held.status = stream.scanner.status();
-                    let bytes = take_payload(&mut held.lease.input, length);
-                    if event == Event::Err {
-                        stream.failed = true;
-                        return Err(Trouble::Server(bytes.to_vec()));
-                    }
-                    stream.note_end(event, &bytes, held.lease.capabilities);
-                    return Ok((event, bytes));
-                }
-                Step::Done | Step::Pass(_) => return Err(internal("a stream was read beyond its end")),
-                Step::NeedMore => {}
-            }
-            // What is merged so far must not wait for a slow shard.
-            match wait(client, &mut held.lease, &entry.interrupt, deadline).await {
-                Woke::Backend(Ok(_)) => {}
-                Woke::Backend(Err(error)) => {
-                    stream.failed = true;
-                    return Err(self.lose(index, &error));
-                }
-                Woke::Client(Ok(count)) if count > 0 => {}
-                Woke::Client(Ok(_)) => return Err(Trouble::Client(std::io::ErrorKind::UnexpectedEof.into())),
-                Woke::Client(Err(error)) => return Err(Trouble::Client(error)),
-                Woke::Interrupt(Reason::Query) | Woke::Late => {
-                    entry.interrupt.clear_query();
-                    deadline = None;
-                    self.kill_query(index).await;
-                }
-                Woke::Interrupt(reason) => return Err(Trouble::Interrupted(reason)),
-            }
-        }
-    }
-
-    /// Stops what runs on a backend, and waits until the server says that it did.
-    pub(super) async fn kill_query(&mut self, index: usize) {
-        let Some(held) = self.held.get(index) else { return };
-        let (key, id) = (*held.lease.key(), held.lease.connection_id);
-        let limit = self.mesh.config.load().timeouts.cancel;
-        if let Err(error) = kill::kill(&self.mesh.mysql.pools, key, id, true, limit).await {
-            tracing::warn!(%error, "a statement could not be killed");
-        }
-    }
-
     /// Reads what is left of every stream, notes how each shard stands, and ends the answer.
     async fn scatter_end(
         &mut self,
@@ -371,80 +298,5 @@ impl Session {
             Err(_) => {}
         }
         Ok(Done { sequence: sequence.wrapping_add(1), failed: true })
-    }
-
-    /// Reads a stream to its end; a backend on which that does not work is closed.
-    async fn drain(&mut self, stream: &mut Stream, failed: bool) {
-        let Some(index) = self.held.iter().position(|held| held.shard == stream.shard) else { return };
-        if stream.scanner.is_done() {
-            return;
-        }
-        if failed {
-            self.kill_query(index).await;
-        }
-        let Some(held) = self.held.get_mut(index) else { return };
-        let deadline = Instant::now() + OWN_STATEMENT;
-        let backend = &mut *held.lease;
-        let work = async {
-            if std::mem::take(&mut stream.swallow) {
-                backend.read_answer(Answer::Query, |_, _| ()).await?;
-            }
-            loop {
-                match stream.scanner.next(&mut backend.input).map_err(std::io::Error::other)? {
-                    Step::NeedMore => drop(backend.read_more().await?),
-                    Step::Pass(count) => backend.consume(count),
-                    Step::Packet { length, event } => {
-                        stream.failed |= event == Event::Err;
-                        backend.consume(length);
-                    }
-                    Step::Done => return Ok(()),
-                }
-            }
-        };
-        match timeout_at(deadline, work).await {
-            Ok(Ok(())) => held.status = stream.scanner.status(),
-            Ok(Err(error)) => drop(self.lose(index, &error)),
-            Err(_) => self.kill_and_close(index),
-        }
-    }
-
-    async fn note_stream(&mut self, stream: &Stream, facts: &Facts<'_>) {
-        if let Some(index) = self.held.iter().position(|held| held.shard == stream.shard) {
-            let unknown = self.held.get(index).is_some_and(|held| held.status.is_none());
-            if unknown && self.ask_status(index).await.is_err() {
-                self.shard_gone(stream.shard, Gone::Lost).await;
-                return;
-            }
-            if let Some(index) = self.held.iter().position(|held| held.shard == stream.shard) {
-                self.note_pins(index, facts, false, false);
-            }
-            self.check_branch(stream.shard, stream.failed).await;
-        } else {
-            self.shard_gone(stream.shard, Gone::Lost).await;
-        }
-    }
-}
-
-impl Stream {
-    fn note_end(&mut self, event: Event, payload: &[u8], capabilities: capability::Capabilities) {
-        let warnings = match event {
-            Event::Ok => OkPacket::decode(payload, capabilities).map_or(0, |ok| ok.warnings),
-            Event::Eof => EofPacket::decode(payload).map_or(0, |eof| eof.warnings),
-            _ => return,
-        };
-        self.warnings = self.warnings.saturating_add(warnings);
-    }
-}
-
-/// Takes a logical packet of this wire length from the buffer: without copying where it is one packet.
-fn take_payload(input: &mut bytes::BytesMut, length: usize) -> Bytes {
-    let packet = input.split_to(length.min(input.len())).freeze();
-    if length < HEADER + PAYLOAD_MAX {
-        return packet.slice(HEADER.min(packet.len())..);
-    }
-    let sequence = packet.get(3).copied().unwrap_or(0);
-    match Whole::find(&packet, sequence, usize::MAX) {
-        Ok(Some(whole)) => Bytes::from(whole.payload(&packet).into_owned()),
-        _ => Bytes::new(),
     }
 }

@@ -11,11 +11,11 @@ use transaction::{Access, Gone, Ran, Reply};
 
 use super::client::Place;
 use super::query::Done;
-use super::relay::{Woke, wait};
 use super::route::{Routed, refused};
 use super::single::{Facts, internal};
 use super::statements::Bindings;
 use super::trouble::{self, Outcome, Trouble};
+use super::wait::{Woke, wait};
 use super::{MeshError, Session};
 use crate::interrupt::Reason;
 use crate::metrics::Tier;

@@ -18,6 +18,7 @@ use transaction::{Access, ShardIndex};
 
 use super::client::Place;
 use super::commands::command_packet;
+use super::cursors::CURSOR;
 use super::query::{access, access_of};
 use super::relay::Passing;
 use super::route::Seen;
@@ -25,23 +26,23 @@ use super::single::{Facts, Outgoing, internal};
 use super::trouble::{Outcome, Trouble};
 use super::{MeshError, Session};
 use crate::mysql::execution::parameters::{Parameter, route_value};
-use crate::mysql::memory::StatementKey;
-
-const CURSOR: &str = "open cursor";
+use crate::mysql::memory::{Settings, StatementKey};
 
 /// The prepared statements of a session.
 #[derive(Debug, Default)]
 pub(super) struct Statements {
     last_id: u32,
-    open: HashMap<u32, Prepared>,
+    pub open: HashMap<u32, Prepared>,
 }
 
 /// One prepared statement.
 #[derive(Debug)]
-struct Prepared {
+pub(super) struct Prepared {
     key: StatementKey,
     scanned: ScannedStatement,
     literals: Box<[Literal]>,
+    /// The settings and schema that it was prepared under.
+    under: (Arc<Settings>, Option<Arc<[u8]>>),
     parameters: usize,
     /// Types of the parameters as the client sent them last, two bytes each.
     types: Vec<u8>,
@@ -50,7 +51,7 @@ struct Prepared {
     /// More long data came than a packet may have.
     too_long: bool,
     /// The shard on which its cursor is open, and the statement there.
-    cursor: Option<(ShardIndex, StatementKey)>,
+    pub cursor: Option<(ShardIndex, StatementKey)>,
 }
 
 impl Prepared {
@@ -106,6 +107,7 @@ impl Session {
             key,
             scanned,
             literals,
+            under: (Arc::clone(&self.state.settings), self.state.schema.clone()),
             parameters: usize::from(head.parameters),
             types: Vec::new(),
             long_data: Vec::new(),
@@ -172,6 +174,7 @@ impl Session {
             let shard = self.any_shard();
             return self.execute_single(prepared, &execute, shard, Some(base), &sql, &facts).await;
         }
+        self.refuse_other_settings(prepared)?;
         let bindings = Bindings {
             values: execute
                 .parameters(&prepared.types, |n| prepared.long_data(n))
@@ -199,6 +202,24 @@ impl Session {
                 Ok(())
             }
         }
+    }
+
+    /// A server reads a prepared statement as it was when it was prepared: its plan must be made so too.
+    fn refuse_other_settings(&self, prepared: &mut Prepared) -> Result<(), MeshError> {
+        let (settings, schema) = &prepared.under;
+        let same_schema = match (schema, &self.state.schema) {
+            (Some(then), Some(now)) => Arc::ptr_eq(then, now),
+            (then, now) => then.is_none() && now.is_none(),
+        };
+        if same_schema && Arc::ptr_eq(settings, &self.state.settings) {
+            return Ok(());
+        }
+        if *prepared.key.fixed != *self.state.fixed_at_prepare() {
+            let text = "running a statement that was prepared under another schema, sql_mode or character set";
+            return Err(MeshError::Unsupported(text.to_owned()));
+        }
+        prepared.under = (Arc::clone(&self.state.settings), self.state.schema.clone());
+        Ok(())
     }
 
     fn refuse_cursor(&self, execute: &Execute<'_>) -> Outcome<()> {
@@ -328,56 +349,6 @@ impl Session {
         self.put_ok(Place::FIRST);
         Ok(())
     }
-
-    pub(super) async fn statement_fetch(&mut self, id: u32, rows: u32) -> Outcome<()> {
-        let mut prepared = self.statements.open.remove(&id).ok_or_else(|| unknown(id, "mysqld_stmt_fetch"))?;
-        let result = self.fetch(&mut prepared, rows).await;
-        self.statements.open.insert(id, prepared);
-        result
-    }
-
-    async fn fetch(&mut self, prepared: &mut Prepared, rows: u32) -> Outcome<()> {
-        let found = prepared.cursor.as_ref().and_then(|(shard, key)| {
-            let held = self.held.iter().find(|held| held.shard == *shard)?;
-            Some((*shard, held.lease.memory.statement(key)?))
-        });
-        let Some((shard, backend_id)) = found else {
-            self.client.put_err(1, 1421, *b"HY000", b"The statement has no open cursor");
-            return Ok(());
-        };
-        let body = [backend_id.to_le_bytes(), rows.to_le_bytes()].concat();
-        let packet = Outgoing::Built(command_packet(code::STATEMENT_FETCH, &body));
-        let report = self.run_single(shard, None, packet, Passing::of(Answer::Fetch), &Facts::NOTHING).await?;
-        if report.failed.is_some() || report.status.is_some_and(|flags| flags & status::LAST_ROW_SENT != 0) {
-            self.cursor_closed(prepared);
-        }
-        Ok(())
-    }
-
-    /// Closes the statement's cursor on its backend, if it has one.
-    async fn close_cursor(&mut self, prepared: &mut Prepared) -> Outcome<()> {
-        let Some((shard, key)) = &prepared.cursor else { return Ok(()) };
-        let found = self.held.iter().position(|held| held.shard == *shard);
-        if let Some(index) = found
-            && let Some(held) = self.held.get_mut(index)
-            && let Some(backend_id) = held.lease.memory.statement(key)
-        {
-            let packet = command_packet(code::STATEMENT_RESET, &backend_id.to_le_bytes());
-            held.lease.output.extend_from_slice(&packet);
-            self.own_answer(index, Answer::Simple).await?;
-        }
-        self.cursor_closed(prepared);
-        Ok(())
-    }
-
-    fn cursor_closed(&mut self, prepared: &mut Prepared) {
-        let Some((shard, _)) = prepared.cursor.take() else { return };
-        let mut others = self.statements.open.values();
-        let other = others.any(|other| other.cursor.as_ref().is_some_and(|(at, _)| *at == shard));
-        if !other && let Some(index) = self.held.iter().position(|held| held.shard == shard) {
-            self.unpin(index, CURSOR);
-        }
-    }
 }
 
 /// The parameters of one execution, decoded.
@@ -407,6 +378,6 @@ impl Bindings<'_> {
     }
 }
 
-fn unknown(id: u32, function: &str) -> MeshError {
+pub(super) fn unknown(id: u32, function: &str) -> MeshError {
     MeshError::UnknownStatement(format!("Unknown prepared statement handler ({id}) given to {function}"))
 }

@@ -138,6 +138,26 @@ async fn the_id_of_the_session_is_ours_wherever_it_stands() {
 }
 
 #[tokio::test]
+async fn what_is_read_one_way_is_not_run_another() {
+    let split = Split::new(|config| config).await;
+    let mut session = split.session().await;
+    // Two statements under the old sql_mode are three under the new one.
+    let sql = r"SET sql_mode = 'NO_BACKSLASH_ESCAPES'; SELECT ''; DELETE FROM t -- '";
+    let error = session.query_iter(sql).await.expect("the SET").drop_result().await;
+    assert_eq!(code(error), 1235);
+    assert_eq!(session.query_first::<i64, _>("SELECT COUNT(*) FROM t").await.unwrap(), Some(40));
+    session.query_drop("SET sql_mode = DEFAULT").await.unwrap();
+    let statement = session.prep("SELECT COUNT(*) FROM t WHERE s = 'a\\b' OR id > ?").await.unwrap();
+    assert_eq!(session.exec_first::<i64, _, _>(&statement, (0,)).await.unwrap(), Some(40));
+    session.query_drop("SET sql_mode = 'NO_BACKSLASH_ESCAPES'").await.unwrap();
+    assert_eq!(code(session.exec_drop(&statement, (0,)).await), 1235);
+    session.query_drop("SET sql_mode = DEFAULT").await.unwrap();
+    assert_eq!(session.exec_first::<i64, _, _>(&statement, (0,)).await.unwrap(), Some(40));
+    session.query_drop("USE information_schema").await.unwrap();
+    assert_eq!(code(session.exec_drop(&statement, (0,)).await), 1235);
+}
+
+#[tokio::test]
 async fn a_refusal_says_how_to_accept_it() {
     let split = Split::new(|config| config).await;
     let mut session = split.session().await;

@@ -1,0 +1,54 @@
+//! Waiting while a backend works: for it, for the client, for whoever wants the statement to end, for the end of its time.
+//! Out: what follows.
+
+use std::io;
+
+use tokio::time::{Instant, sleep_until};
+
+use super::client::Client;
+use crate::interrupt::{Interrupt, Reason};
+use crate::mysql::backend::MySqlBackend;
+
+/// So much of a client's pipelined commands is read ahead while a statement runs.
+const AHEAD_MAX: usize = 64 * 1024;
+
+/// What came first.
+pub(super) enum Woke {
+    /// The backend sent something, or broke.
+    Backend(io::Result<usize>),
+    /// The client sent something, or left.
+    Client(io::Result<usize>),
+    /// Somebody wants the statement or the session to end.
+    Interrupt(Reason),
+    /// The statement runs for too long.
+    Late,
+}
+
+/// Waits for whatever comes first while a backend works.
+pub(super) async fn wait(
+    client: &mut Client,
+    backend: &mut MySqlBackend,
+    interrupt: &Interrupt,
+    deadline: Option<Instant>,
+) -> Woke {
+    let room = client.input.len() < AHEAD_MAX;
+    // A session that is to end at the next boundary is not interrupted in the middle of a statement.
+    let least = if interrupt.raised() == Some(Reason::Drain) { Reason::Session } else { Reason::Query };
+    let raised = std::future::poll_fn(|cx| match interrupt.poll(least, cx) {
+        std::task::Poll::Ready(Reason::Drain) => std::task::Poll::Pending,
+        other => other,
+    });
+    let late = async {
+        match deadline {
+            Some(deadline) => sleep_until(deadline).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        biased;
+        read = backend.read_more() => Woke::Backend(read),
+        reason = raised => Woke::Interrupt(reason),
+        read = client.read_more(), if room => Woke::Client(read),
+        () = late => Woke::Late,
+    }
+}
