@@ -15,3 +15,4 @@ mod differential;
 mod mysql_sessions;
 mod postgres_sessions;
 mod private_servers;
+mod trouble;

@@ -1,0 +1,169 @@
+//! A server is killed under load and started again: errors are proper, sessions elsewhere do not notice, and all goes on
+//! without help; nothing that was acknowledged is lost, nothing runs twice.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use mysql_async::prelude::Queryable as _;
+
+use super::wire::Told;
+use super::{SOON, is_unharmed, told_by_mysql, told_by_postgres};
+use crate::bed::{Database, MeshConfig, RunningMesh, ServerKind, bed, eventually_async};
+
+/// Sessions on each of the two databases.
+const SESSIONS: usize = 6;
+
+/// What one session did.
+#[derive(Default)]
+struct Work {
+    /// Numbers of rows that it was told are there.
+    acknowledged: Vec<usize>,
+    /// Numbers of all rows that it tried to add.
+    tried: Vec<usize>,
+    /// The errors it was told.
+    errors: Vec<Told>,
+}
+
+/// What the sessions of one database share with the test.
+#[derive(Default)]
+struct Load {
+    stop: AtomicBool,
+    next: AtomicUsize,
+    done: AtomicUsize,
+    errors: AtomicUsize,
+}
+
+/// A session of either protocol.
+enum Client {
+    MySql(mysql_async::Conn),
+    Postgres(tokio_postgres::Client),
+}
+
+impl Client {
+    async fn new(mesh: &RunningMesh, database: &Database) -> Self {
+        match database.kind {
+            ServerKind::MariaDb => Self::MySql(mesh.mysql(&database.name).await),
+            ServerKind::Postgres => Self::Postgres(mesh.postgres(&database.name).await),
+        }
+    }
+
+    /// Adds a row and looks at another; a session that ends instead of giving an error is a failure of the test.
+    async fn work(&mut self, row: usize) -> Result<(), Told> {
+        let insert = format!("INSERT INTO kept VALUES ({row}, 'w{row}')");
+        match self {
+            Self::MySql(connection) => connection.query_drop(insert).await.map_err(|error| told_by_mysql(&error)),
+            Self::Postgres(client) => client.batch_execute(&insert).await.map_err(|error| told_by_postgres(&error)),
+        }
+    }
+
+    /// All rows, and how many of each.
+    async fn rows(&mut self) -> Vec<usize> {
+        let select = "SELECT id FROM kept ORDER BY id";
+        let ids: Vec<i64> = match self {
+            Self::MySql(connection) => connection.query(select).await.expect("all rows"),
+            Self::Postgres(client) => {
+                client.query(select, &[]).await.expect("all rows").iter().map(|row| row.get(0)).collect()
+            }
+        };
+        ids.into_iter().map(|id| usize::try_from(id).expect("a number of ours")).collect()
+    }
+}
+
+async fn session(mut client: Client, load: Arc<Load>) -> Work {
+    let mut work = Work::default();
+    while !load.stop.load(Ordering::Relaxed) {
+        let row = load.next.fetch_add(1, Ordering::Relaxed);
+        work.tried.push(row);
+        match client.work(row).await {
+            Ok(()) => {
+                work.acknowledged.push(row);
+                load.done.fetch_add(1, Ordering::Relaxed);
+            }
+            Err(told) => {
+                work.errors.push(told);
+                load.errors.fetch_add(1, Ordering::Relaxed);
+                // An application would wait before it tries again.
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+        }
+    }
+    work
+}
+
+async fn until_done(what: &str, load: &Load, more: usize) {
+    let target = load.done.load(Ordering::Relaxed) + more;
+    eventually_async(what, 2 * SOON, || async { load.done.load(Ordering::Relaxed) >= target }).await;
+}
+
+async fn a_server_dies_under_load(kind: ServerKind, proper: &[(u16, &str)]) {
+    let settings: &[&str] = if kind == ServerKind::MariaDb { &["--innodb-flush-log-at-trx-commit=1"] } else { &[] };
+    let server = bed().own_server(kind, settings);
+    let shaky = Database::on(vec![server.clone()]).await;
+    let steady = Database::new(kind, 1).await;
+    for database in [&shaky, &steady] {
+        database.everywhere("CREATE TABLE kept (id BIGINT PRIMARY KEY, word VARCHAR(40))").await;
+    }
+    let mesh = MeshConfig::with(&shaky).and(&steady).section("[pool]\nsize_max = 4").start();
+    let mut loads = Vec::new();
+    for database in [&shaky, &steady] {
+        let load = Arc::new(Load::default());
+        let mut sessions = Vec::new();
+        for _ in 0..SESSIONS {
+            sessions.push(tokio::spawn(session(Client::new(&mesh, database).await, Arc::clone(&load))));
+        }
+        loads.push((load, sessions));
+    }
+    until_done("the load runs on the one", &loads[0].0, 200).await;
+    until_done("the load runs on the other", &loads[1].0, 50).await;
+
+    // The keeper's answer is waited for on a thread: the load must go on meanwhile.
+    let killed = server.clone();
+    tokio::task::spawn_blocking(move || bed().servers().kill(&killed).expect("it ran")).await.expect("no panic");
+    let failing = &loads[0].0;
+    eventually_async("every session is told", SOON, || async {
+        failing.errors.load(Ordering::Relaxed) >= 3 * SESSIONS
+    })
+    .await;
+    until_done("the other server's sessions go on", &loads[1].0, 200).await;
+    let restarted = server.clone();
+    tokio::task::spawn_blocking(move || bed().servers().restart(&restarted).expect("it starts"))
+        .await
+        .expect("no panic");
+    until_done("the sessions go on by themselves", &loads[0].0, 200).await;
+
+    for (number, (load, sessions)) in loads.into_iter().enumerate() {
+        load.stop.store(true, Ordering::Relaxed);
+        let (mut acknowledged, mut tried, mut errors) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
+        for session in sessions {
+            let work = session.await.expect("every session lived on");
+            acknowledged.extend(work.acknowledged);
+            tried.extend(work.tried);
+            errors.extend(work.errors);
+        }
+        let database = if number == 0 { &shaky } else { &steady };
+        let rows: BTreeSet<usize> = Client::new(&mesh, database).await.rows().await.into_iter().collect();
+        assert!(acknowledged.is_subset(&rows), "lost: {:?}", acknowledged.difference(&rows).collect::<Vec<_>>());
+        assert!(rows.is_subset(&tried), "from nowhere: {:?}", rows.difference(&tried).collect::<Vec<_>>());
+        if number == 1 {
+            assert!(errors.is_empty(), "the other server's sessions were disturbed: {errors:?}");
+        }
+        for told in errors {
+            assert!(proper.contains(&(told.code, told.state.as_str())), "{told:?}");
+        }
+    }
+    is_unharmed(&mesh);
+}
+
+#[tokio::test]
+async fn a_mariadb_server_dies_under_load() {
+    // Lost in the middle of the statement; not reachable; its own words while it stops or starts.
+    let proper = [(1430, "HY000"), (1429, "HY000"), (1053, "08S01"), (1040, "08004"), (1226, "42000")];
+    a_server_dies_under_load(ServerKind::MariaDb, &proper).await;
+}
+
+#[tokio::test]
+async fn a_postgres_server_dies_under_load() {
+    let proper = [(0, "58030"), (0, "58000"), (0, "57P01"), (0, "57P02"), (0, "57P03"), (0, "53300")];
+    a_server_dies_under_load(ServerKind::Postgres, &proper).await;
+}
