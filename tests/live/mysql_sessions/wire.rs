@@ -30,6 +30,9 @@ pub const CAPABILITIES: Capabilities = c::LONG_PASSWORD
     | c::DEPRECATE_EOF
     | c::LOCAL_FILES;
 
+/// A method that dbmesh does not know: it switches to one that both know.
+pub const UNKNOWN: &str = "dialog";
+
 trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Duplex for T {}
 
@@ -70,7 +73,7 @@ impl Wire {
         assert_ne!(self.greeting.capabilities & c::SSL, 0, "TLS is offered");
         self.capabilities |= c::SSL;
         let mut request = Vec::new();
-        request.extend_from_slice(&u32::try_from(self.capabilities).unwrap().to_le_bytes());
+        request.extend_from_slice(&self.capabilities.to_le_bytes());
         request.extend_from_slice(&(1_u32 << 24).to_le_bytes());
         request.push(45);
         request.extend_from_slice(&[0; 23]);
@@ -86,7 +89,10 @@ impl Wire {
     /// Logs in, offering a proof by this method; the error is code and text.
     pub async fn log_in(&mut self, method: &str, password: &str, database: &str) -> Result<(), (u16, String)> {
         let mut exchange = ServerLogin::new(password.as_bytes(), method.as_bytes(), self.greeting.scramble, false);
-        let (plugin, proof) = exchange.first_proof();
+        let (mut plugin, mut proof) = exchange.first_proof();
+        if method == UNKNOWN {
+            (plugin, proof) = (UNKNOWN.as_bytes().to_vec(), b"whatever it is".to_vec());
+        }
         let login = Login {
             capabilities: self.capabilities | c::CONNECT_WITH_DB,
             packet_max: 1 << 24,
