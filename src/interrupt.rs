@@ -59,14 +59,11 @@ impl Interrupt {
         let _ = self.reason.compare_exchange(QUERY, NONE, Ordering::AcqRel, Ordering::Acquire);
     }
 
-    /// Ready when a reason of at least `least` is raised; otherwise registers the task.
+    /// Ready when a reason of at least `least` is raised. The task is woken by the next one in any case: a task that is
+    /// not stopped by this reason may be stopped by a stronger one.
     pub fn poll(&self, least: Reason, cx: &mut Context<'_>) -> Poll<Reason> {
-        let matching = |interrupt: &Self| interrupt.raised().filter(|reason| *reason >= least);
-        if let Some(reason) = matching(self) {
-            return Poll::Ready(reason);
-        }
         self.waker.register(cx.waker());
-        matching(self).map_or(Poll::Pending, Poll::Ready)
+        self.raised().filter(|reason| *reason >= least).map_or(Poll::Pending, Poll::Ready)
     }
 
     /// Runs `work` until it is done or a reason of at least `least` is raised. Finished work wins over the signal.
@@ -88,6 +85,20 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_a_drain_does_not_stop_is_woken_by_what_does() {
+        let interrupt = Arc::new(Interrupt::default());
+        interrupt.raise(Reason::Drain);
+        let other = Arc::clone(&interrupt);
+        let running = tokio::spawn(poll_fn(move |cx| match other.poll(Reason::Query, cx) {
+            Poll::Ready(Reason::Session) => Poll::Ready(()),
+            _ => Poll::Pending,
+        }));
+        tokio::task::yield_now().await;
+        interrupt.raise(Reason::Session);
+        tokio::time::timeout(std::time::Duration::from_secs(10), running).await.expect("woken").expect("no panic");
+    }
 
     #[tokio::test]
     async fn a_raised_reason_ends_the_wait_and_query_can_be_cleared() {
