@@ -65,20 +65,25 @@ async fn transactions_that_do_not_end_are_cut() {
     let mut inside_postgres = PostgresRaw::logged_in(place.mesh.addresses.postgres, &place.postgres.name);
     inside_postgres.raw.send(&message(b'Q', b"BEGIN; INSERT INTO kept VALUES (1, 'cut')\0"));
     assert!(inside_postgres.until_ready().is_some());
-    // One that runs a statement which does not end by itself.
+    // Those that run a statement which does not end by itself.
+    let mut busy_mysql = MySqlRaw::logged_in(place.mesh.addresses.mysql, &place.mysql.name);
+    busy_mysql.packet(0, b"\x03SELECT SLEEP(600)");
     let mut busy = PostgresRaw::logged_in(place.mesh.addresses.postgres, &place.postgres.name);
     busy.raw.send(&message(b'Q', b"SELECT pg_sleep(600)\0"));
-    eventually_async("it runs", SOON, || async {
+    eventually_async("they run", SOON, || async {
         let sessions = admin(&place.mesh, "SHOW SESSIONS").await;
-        sessions.iter().any(|session| session["state"] == "active")
+        sessions.iter().filter(|session| session["state"] == "active").count() == 2
     })
     .await;
     signal(&place.mesh, Signal::TERM);
-    let told = last_mysql_error(&inside_mysql.raw.rest()).expect("an error");
-    assert_eq!((told.code, told.state.as_str()), (1927, "70100"), "{told:?}");
-    for client in [&mut inside_postgres, &mut busy] {
-        let told = last_postgres_error(&client.raw.rest()).expect("an error");
-        assert_eq!(told.state, "57P01", "{told:?}");
+    for (what, client) in [("idle", &mut inside_mysql), ("busy", &mut busy_mysql)] {
+        let told = last_mysql_error(&client.raw.rest()).unwrap_or_else(|| panic!("{what}: not told"));
+        assert_eq!((told.code, told.state.as_str()), (1927, "70100"), "{what}: {told:?}");
+    }
+    for (what, client) in [("idle", &mut inside_postgres), ("busy", &mut busy)] {
+        let said = client.raw.rest();
+        let told = last_postgres_error(&said).unwrap_or_else(|| panic!("{what}: {:?}", String::from_utf8_lossy(&said)));
+        assert_eq!(told.state, "57P01", "{what}: {told:?}");
     }
     eventually_async("the process ends", SOON, || async { !place.mesh.is_alive() }).await;
     let mesh = place.config().start();
