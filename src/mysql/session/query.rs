@@ -50,8 +50,11 @@ impl Session {
     }
 
     pub(super) fn read_text(&self, scan: &mut Scan, sql: &[u8]) -> Result<(), MeshError> {
-        scan.scan(sql, self.state.dialect(), &self.mesh.fingerprint_key)
-            .map_err(|error| MeshError::Syntax(format!("You have an error in your SQL syntax: {error}")))
+        use lexer::LexError as E;
+        scan.scan(sql, self.state.dialect(), &self.mesh.fingerprint_key).map_err(|error| match error {
+            E::TooLong { .. } | E::TooManyStatements | E::TooManyLiterals => MeshError::Limit(error.to_string()),
+            fault => MeshError::Syntax(format!("You have an error in your SQL syntax: {fault}")),
+        })
     }
 
     async fn query_scanned(&mut self, scan: &Scan, sql: &[u8], wire: &[u8]) -> Outcome<()> {
