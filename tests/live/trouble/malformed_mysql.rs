@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::wire::{MySqlRaw, RAW_USER, Random, Raw, framed, last_mysql_error, mysql_error};
+use super::wire::{MySqlRaw, Random, Raw, framed, last_mysql_error, mysql_error};
 use super::{Place, SOON, Witness, place};
 
 /// What a server says to a packet that makes no sense.
@@ -51,12 +51,7 @@ async fn before_and_in_the_login() {
         client.raw.rest();
     }
     // A wrong answer to the question for another proof.
-    let other_method = {
-        let mut payload = login.clone();
-        let at = payload.windows(RAW_USER.len()).position(|part| part == RAW_USER.as_bytes()).expect("the user");
-        payload[at..at + RAW_USER.len()].copy_from_slice(b"app");
-        payload
-    };
+    let other_method = MySqlRaw::login_of("app", "a_method_of_nobody", &place.mysql.name);
     for proof in [&b""[..], b"short", &[7; 20], &[7; 33], &[0; 70_000]] {
         let mut client = MySqlRaw::greeted(place.mesh.addresses.mysql);
         client.packet(1, &other_method);

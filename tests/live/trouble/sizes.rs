@@ -151,9 +151,9 @@ async fn thousands_of_statements_in_a_text() {
     assert_eq!(told_by_postgres(&told).state, "42703");
     // The text is one transaction, which has failed as a whole.
     assert_eq!(by_postgres(&postgres, &count).await, Ok(Some("9000".to_owned())));
-    let told = postgres.batch_execute(&format!("{many}{many}")).await.expect_err("too many");
-    assert_eq!(told_by_postgres(&told).state, "54000");
-    assert_eq!(by_postgres(&postgres, &count).await, Ok(Some("9000".to_owned())));
+    // Here, on one shard, the server itself decides how many are too many.
+    postgres.batch_execute(&format!("{many}{many}")).await.expect("all of them run");
+    assert_eq!(by_postgres(&postgres, &count).await, Ok(Some("27000".to_owned())));
     place.is_unharmed();
 }
 

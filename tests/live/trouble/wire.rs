@@ -114,6 +114,11 @@ impl MySqlRaw {
 
     /// The packet with which the user without a password logs in.
     pub fn login(database: &str) -> Vec<u8> {
+        Self::login_of(RAW_USER, "mysql_native_password", database)
+    }
+
+    /// A login without a proof, by that method.
+    pub fn login_of(user: &str, method: &str, database: &str) -> Vec<u8> {
         let login = Login {
             capabilities: capability::PROTOCOL_41
                 | capability::SECURE_CONNECTION
@@ -126,9 +131,9 @@ impl MySqlRaw {
                 | capability::LONG_PASSWORD,
             packet_max: 1 << 30,
             collation: 45,
-            user: RAW_USER.into(),
+            user: user.into(),
             database: Some(database.into()),
-            plugin: b"mysql_native_password".to_vec(),
+            plugin: method.into(),
             ..Login::default()
         };
         let mut payload = Vec::new();
