@@ -60,7 +60,7 @@ async fn logins_by_mysql_fail_as_servers_fail_them() {
     let schema: Option<String> = connection.query_first("SELECT DATABASE()").await.expect("the session goes on");
     assert_eq!(schema.as_ref(), Some(name));
 
-    witness.is_undisturbed().await;
+    witness.stays_undisturbed().await;
     place.is_unharmed();
 }
 
@@ -79,7 +79,7 @@ async fn logins_by_postgres_fail_as_servers_fail_them() {
     assert_eq!((unknown.state.as_str(), unknown.text.contains("nowhere")), ("3D000", true), "{unknown:?}");
     let others = postgres(place, "nobody", "nobody", name).await;
     assert_eq!((others.state.as_str(), others.text.contains(name.as_str())), ("42501", true), "{others:?}");
-    witness.is_undisturbed().await;
+    witness.stays_undisturbed().await;
     place.is_unharmed();
 }
 

@@ -83,7 +83,7 @@ async fn by_mysql() {
         _ => last_mysql_error(&framed(sequence, &question)),
     };
     assert_eq!(refused.map(|told| told.code), Some(1045));
-    witness.is_undisturbed().await;
+    witness.stays_undisturbed().await;
     place.is_unharmed();
 }
 
@@ -117,7 +117,7 @@ async fn by_postgres() {
     let mut client = Raw::connect(address);
     client.send(&[0; 8]);
     assert_eq!(last_postgres_error(&client.rest()).map(|told| told.state).as_deref(), Some("08P01"));
-    witness.is_undisturbed().await;
+    witness.stays_undisturbed().await;
     place.is_unharmed();
 }
 

@@ -64,7 +64,7 @@ async fn before_the_login() {
     assert_eq!(client.raw.read(1).as_deref(), Some(&b"N"[..]));
     client.raw.send(&right);
     assert!(client.until_ready().is_some());
-    witness.is_undisturbed().await;
+    witness.stays_undisturbed().await;
     place.is_unharmed();
 }
 
@@ -108,7 +108,7 @@ async fn in_the_login() {
         client.raw.finish();
         client.raw.rest();
     }
-    witness.is_undisturbed().await;
+    witness.stays_undisturbed().await;
     place.is_unharmed();
 }
 
@@ -162,7 +162,7 @@ async fn messages() {
     let mut client = open();
     client.raw.send(&[message(b'd', b"1\tx\n"), message(b'c', b"")].concat());
     assert!(client.lives());
-    witness.is_undisturbed().await;
+    witness.stays_undisturbed().await;
     place.is_unharmed();
 }
 
@@ -207,7 +207,7 @@ async fn bodies_of_the_extended_protocol() {
         let told = last_postgres_error(&client.raw.rest());
         assert_eq!(told.as_ref().map(|told| told.state.as_str()), Some("08P01"), "{bytes:?} at {at}: {told:?}");
     }
-    witness.is_undisturbed().await;
+    witness.stays_undisturbed().await;
     place.is_unharmed();
 }
 
@@ -246,7 +246,7 @@ async fn random_bytes() {
         client.raw.finish();
         client.raw.rest();
     }
-    witness.is_undisturbed().await;
+    witness.stays_undisturbed().await;
     place.is_unharmed();
 }
 

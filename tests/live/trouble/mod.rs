@@ -114,7 +114,7 @@ impl Witness {
         Self { mysql, postgres, row }
     }
 
-    async fn is_undisturbed(mut self) {
+    async fn stays_undisturbed(mut self) {
         let select = format!("SELECT word FROM kept WHERE id = {}", self.row);
         let word: Option<String> = self.mysql.query_first(&select).await.expect("the session goes on");
         assert_eq!(word.as_deref(), Some("witness"));

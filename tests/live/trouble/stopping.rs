@@ -132,6 +132,6 @@ async fn a_reload_applies_what_is_live_and_a_faulty_file_changes_nothing() {
         place.mesh.log().contains("cannot read the file")
     })
     .await;
-    witness.is_undisturbed().await;
+    witness.stays_undisturbed().await;
     is_unharmed(&place.mesh);
 }

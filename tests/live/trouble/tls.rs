@@ -111,7 +111,7 @@ async fn sessions_are_encrypted_when_clients_ask() {
     let mut client = Raw::connect(place.mesh.addresses.postgres);
     client.send(&[&b"\0\0\0\x08\x04\xd2\x16\x2f"[..], &PostgresRaw::startup(RAW_USER, &place.postgres.name)].concat());
     assert_eq!(last_postgres_error(&client.rest()).map(|told| told.state).as_deref(), Some("08P01"));
-    witness.is_undisturbed().await;
+    witness.stays_undisturbed().await;
     place.is_unharmed();
 }
 
