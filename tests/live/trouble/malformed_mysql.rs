@@ -61,7 +61,7 @@ async fn before_and_in_the_login() {
         let told = last_mysql_error(&client.raw.rest()).expect("an error");
         assert_eq!((told.code, told.state.as_str()), (1045, "28000"), "{} bytes", proof.len());
     }
-    witness.is_undisturbed().await;
+    witness.stays_undisturbed().await;
     place.is_unharmed();
 }
 
@@ -138,7 +138,7 @@ async fn commands() {
     let told = mysql_error(&client.answer().expect("an answer").1).expect("an error");
     assert_eq!((told.code, told.state.as_str()), (1064, "42000"), "{told:?}");
     assert!(client.lives());
-    witness.is_undisturbed().await;
+    witness.stays_undisturbed().await;
     place.is_unharmed();
 }
 
@@ -211,7 +211,7 @@ async fn bodies_of_executes() {
         let (_, answer) = client.answer().unwrap_or_else(|| panic!("{bytes:?} at {at}: no answer"));
         assert!(at == 5 || mysql_error(&answer).is_some(), "{bytes:?} at {at} were run");
     }
-    witness.is_undisturbed().await;
+    witness.stays_undisturbed().await;
     place.is_unharmed();
 }
 
@@ -241,7 +241,7 @@ async fn random_bytes() {
         client.raw.finish();
         client.raw.rest();
     }
-    witness.is_undisturbed().await;
+    witness.stays_undisturbed().await;
     place.is_unharmed();
 }
 

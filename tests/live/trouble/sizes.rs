@@ -90,7 +90,7 @@ async fn one_shard_answers_as_its_server() {
         assert_eq!(by_postgres(&postgres, &text).await, expected, "{what}");
         assert_eq!(by_postgres(&postgres, "SELECT 5").await, Ok(Some("5".to_owned())), "after {what}");
     }
-    witness.is_undisturbed().await;
+    witness.stays_undisturbed().await;
     place.is_unharmed();
 }
 
@@ -192,7 +192,7 @@ async fn sixty_four_mebibytes() {
     assert!([too_large, (1430, "HY000".to_owned())].contains(&told[2]), "{told:?}");
     let peak = peak_kib(&place.mesh).saturating_sub(before);
     assert!(peak < 256 << 10, "one statement of 64 MiB needed {peak} KiB");
-    witness.is_undisturbed().await;
+    witness.stays_undisturbed().await;
     place.is_unharmed();
 }
 
