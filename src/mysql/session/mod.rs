@@ -32,7 +32,7 @@ use std::sync::Arc;
 
 use ::transaction::{Dialect, Transaction};
 use protocol::mysql::capability::status;
-use protocol::mysql::packet::Whole;
+use protocol::mysql::packet::{PAYLOAD_MAX, Whole};
 use protocol::mysql::reply::OkPacket;
 use protocol::mysql::wire::WireError;
 use sharding::lexer::MySqlServer;
@@ -281,12 +281,16 @@ impl Session {
                 Ok(Some(whole)) => return Ok(Some(whole)),
                 Ok(None) => {}
                 Err(error) => {
-                    let error = match error {
-                        WireError::TooLarge { limit, .. } => MeshError::PacketTooLarge(limit as u64),
-                        other => MeshError::Protocol(other.to_string()),
+                    let (error, packets) = match error {
+                        WireError::TooLarge { size, limit } => {
+                            (MeshError::PacketTooLarge(limit as u64), size.saturating_sub(1) / PAYLOAD_MAX + 1)
+                        }
+                        other => (MeshError::Protocol(other.to_string()), 1),
                     };
                     drop(config);
-                    return Err(self.say_farewell(Trouble::Broken(error)).await);
+                    // The answer is numbered on from the packet that was one too many.
+                    let sequence = u8::try_from(packets % 256).unwrap_or_default();
+                    return Err(self.say_farewell_at(sequence, Trouble::Broken(error)).await);
                 }
             }
             let inside = !self.transaction.branches().is_empty();
@@ -318,13 +322,17 @@ impl Session {
 
     /// Tells the client why its session ends, if it can be told.
     async fn say_farewell(&mut self, trouble: Trouble) -> Trouble {
+        self.say_farewell_at(1, trouble).await
+    }
+
+    async fn say_farewell_at(&mut self, sequence: u8, trouble: Trouble) -> Trouble {
         let error = match &trouble {
             Trouble::Interrupted(Reason::Drain) => MeshError::Shutdown,
             Trouble::Interrupted(_) => MeshError::SessionKilled,
             Trouble::Broken(error) => error.clone(),
             _ => return trouble,
         };
-        self.tell_error(Place { sequence: 1, more: false }, &error);
+        self.tell_error(Place { sequence, more: false }, &error);
         let _ = self.client.flush().await;
         trouble
     }
