@@ -183,7 +183,10 @@ async fn sixty_four_mebibytes() {
         [(&large.name, above), (&place.mysql.name, above), (&place.mysql.name, below)].map(|(database, bytes)| {
             let mut client = MySqlRaw::logged_in(place.mesh.addresses.mysql, database);
             client.raw.send(&framed(0, format!("\x03{}", text(bytes)).as_bytes()));
-            let (_, answer) = client.answer().unwrap_or_else(|| panic!("{bytes} bytes to {database}: no answer"));
+            let (sequence, answer) =
+                client.answer().unwrap_or_else(|| panic!("{bytes} bytes to {database}: no answer"));
+            // Four packets of 16 MiB and the rest.
+            assert!(bytes == below || sequence == 5, "{bytes} bytes to {database}: number {sequence}");
             let told = mysql_error(&answer).unwrap_or_else(|| panic!("{bytes} bytes to {database}: no error"));
             (told.code, told.state)
         });
