@@ -4,7 +4,7 @@
 use crate::branch::{Branch, Role, ShardIndex};
 use crate::command::{Access, Aftermath, Command, Flow, Gone, Ran, Reply, Send, Status};
 use crate::ending::Ending;
-use crate::options::{Dialect, Options, TransactionType};
+use crate::options::{Dialect, Isolation, Options, TransactionType};
 use crate::refusal::{Broken, Refusal};
 use crate::savepoint::{Replay, Replays};
 use crate::verbs::Marking;
@@ -134,6 +134,19 @@ impl Transaction {
     #[must_use]
     pub fn new(dialect: Dialect, kind: TransactionType) -> Self {
         Self { dialect, kind, autocommit: true, next: Options::default(), state: State::Idle }
+    }
+
+    /// The isolation that the open transaction was told to have, or the next one; `None`: the default of the session.
+    #[must_use]
+    pub fn isolation(&self) -> Option<Isolation> {
+        let options = match &self.state {
+            State::Idle => &self.next,
+            State::Open(open) => &open.options,
+            State::Failed(failed) => &failed.open.options,
+            State::Marking(marking) => &marking.open.options,
+            State::Ending(ending) => &ending.open.options,
+        };
+        options.isolation
     }
 
     /// The branches, the primary first. Their backends are the session's until they are gone from this list.

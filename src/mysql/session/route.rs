@@ -143,7 +143,21 @@ impl Session {
         };
         let values = ScannedValues { seen, dialect, parameters, utf8: self.client_speaks_utf8() };
         let bound = plan.bind(&schema, &values).map_err(|refusal| refused(&refusal))?;
+        if let Some(text) = self.changes_reads(&bound) {
+            return Err(MeshError::Unsupported(text.to_owned()).into());
+        }
         Ok(Routed { plan, bound, schema })
+    }
+
+    /// A variable of the session that makes this statement read other rows than it was planned for.
+    fn changes_reads(&self, bound: &Bound) -> Option<&'static str> {
+        let set_to = |name, usual: &[&[u8]]| self.state.variable(name).is_some_and(|value| !usual.contains(&value));
+        if set_to("sql_auto_is_null", &[b"OFF", b"0"]) {
+            return Some("dbmesh does not support sql_auto_is_null with several shards");
+        }
+        let several = matches!(bound, Bound::Merge { .. });
+        (several && set_to("sql_select_limit", &[b"18446744073709551615"]))
+            .then_some("dbmesh does not support sql_select_limit over several shards")
     }
 
     async fn schema(&mut self) -> Outcome<Arc<Schema>> {

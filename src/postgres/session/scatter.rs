@@ -8,7 +8,7 @@ use protocol::postgres::{RowDescription, WireError, row, write};
 use sharding::lexer::{self, Dialect};
 use sharding::merge::{Limits, MergeError, Merged, Merger, Replacement};
 use sharding::plan::{Bound, Merge, Plan, Several};
-use transaction::{Access, ShardIndex};
+use transaction::{Access, Isolation, ShardIndex};
 
 use super::Session;
 use super::fault::{self, Fault};
@@ -39,8 +39,23 @@ impl Session {
         }
     }
 
+    /// SERIALIZABLE does not compose: transactions that are serial on each shard need not be on all of them together.
+    pub(super) fn admit_isolation(&self, shards: &[ShardIndex]) -> Result<(), Fault> {
+        let held = self.transaction.branches().iter().any(|branch| !shards.contains(&branch.shard));
+        let serializable = match self.transaction.isolation() {
+            Some(isolation) => isolation == Isolation::Serializable,
+            None => self.settings.get("default_transaction_isolation") == Some("serializable"),
+        };
+        if serializable && (held || shards.len() > 1) {
+            let text = "dbmesh does not support SERIALIZABLE over several shards";
+            return Err(MeshError::Unsupported(text.to_owned()).into());
+        }
+        Ok(())
+    }
+
     /// Makes shards part of what runs now.
     pub(super) async fn enter_all(&mut self, shards: &[ShardIndex], access: Access) -> Result<(), Fault> {
+        self.admit_isolation(shards)?;
         let sends = self.transaction.touch(shards, access).map_err(|refusal| fault::of_refusal(&refusal))?;
         for &shard in shards {
             let send = sends.iter().find(|send| send.shard == shard);

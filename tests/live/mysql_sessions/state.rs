@@ -164,3 +164,19 @@ async fn a_refusal_says_how_to_accept_it() {
     let text = message(session.query_drop("INSERT INTO t (id) VALUES (101), (102), (103), (104), (105), (106)").await);
     assert!(text.contains("SET @@dbmesh_transaction_type = LOCAL"), "{text}");
 }
+
+#[tokio::test]
+async fn variables_that_change_what_is_read_stay_on_one_shard() {
+    let split = Split::new(|config| config).await;
+    let mut session = split.session().await;
+    let [first, _] = split.ids;
+    session.query_drop("SET sql_select_limit = 3").await.unwrap();
+    assert_eq!(code(session.query_drop("SELECT id FROM t").await), 1235);
+    let found: Vec<i64> = session.query(format!("SELECT n FROM t WHERE id = {first}")).await.unwrap();
+    assert_eq!(found, [first]);
+    session.query_drop("SET sql_select_limit = DEFAULT").await.unwrap();
+    let all: Vec<i64> = session.query("SELECT id FROM t").await.unwrap();
+    assert_eq!(all.len(), 40);
+    session.query_drop("SET sql_auto_is_null = 1").await.unwrap();
+    assert_eq!(code(session.query_drop("SELECT id FROM t WHERE id IS NULL").await), 1235);
+}

@@ -53,3 +53,27 @@ async fn the_youngest_of_a_deadlock_lets_go_at_once() {
     let row = young.query_one("SELECT count(*) FROM orders WHERE note = 'new'", &[]).await.expect("works again");
     assert_eq!(row.get::<_, i64>(0), 0);
 }
+
+#[tokio::test]
+async fn serializable_stays_on_one_shard() {
+    let _ = bed();
+    let database = sharded().await;
+    let mesh = MeshConfig::with(&database).start();
+    let client = mesh.postgres(&database.name).await;
+    let [first, second] = customers(&client, &database).await;
+    let of = |customer: i64| format!("SELECT FROM orders WHERE customer_id = {customer}");
+    let refused = async |sql: &str| {
+        let error = client.batch_execute(sql).await.expect_err("two shards");
+        assert_eq!(error.code(), Some(&SqlState::FEATURE_NOT_SUPPORTED), "{sql}");
+    };
+    client.batch_execute("BEGIN ISOLATION LEVEL SERIALIZABLE").await.expect("begins");
+    client.batch_execute(&of(first)).await.expect("one shard");
+    client.batch_execute(&of(first)).await.expect("the same shard again");
+    refused(&of(second)).await;
+    client.batch_execute("ROLLBACK").await.expect("ends");
+    client.batch_execute("SET default_transaction_isolation = 'serializable'").await.expect("a setting");
+    client.batch_execute(&of(second)).await.expect("one shard");
+    refused("SELECT count(*) FROM orders").await;
+    client.batch_execute("RESET default_transaction_isolation").await.expect("a setting");
+    client.batch_execute("SELECT count(*) FROM orders").await.expect("all shards");
+}
