@@ -132,6 +132,17 @@ impl Session {
         self.batch.parses.clear();
         self.notes.parsed = 0;
         self.names.settle(error_at);
+        self.forget_deallocated(index);
+    }
+
+    /// The server has forgotten all statements because the client said so.
+    pub(super) fn forget_deallocated(&mut self, index: usize) {
+        if std::mem::take(&mut self.notes.deallocated) {
+            let memory = &mut self.held[index].lease.memory;
+            memory.statements.clear();
+            memory.unnamed = None;
+            self.names.clear();
+        }
     }
 
     pub(super) async fn on_sync(&mut self) -> Result<(), Stop> {

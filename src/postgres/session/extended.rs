@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use protocol::postgres::frontend::{Bind, Parse};
 use protocol::postgres::{Audience, Sent, Target, write};
 use sharding::lexer::StatementKind;
-use sharding::lexer::verbs::Verb;
+use sharding::lexer::verbs::{Verb, Which};
 use transaction::{Access, ShardIndex, Status};
 
 use super::Session;
@@ -26,11 +26,17 @@ fn lossy(name: &[u8]) -> String {
     String::from_utf8_lossy(name).into_owned()
 }
 
-fn is_own(statement: &Statement) -> bool {
-    statement.lexed.verb.as_ref().is_some_and(verbs::is_own)
-}
-
 impl Session {
+    /// Whether the session obeys the statement itself: verbs, and DEALLOCATE of what no server has under that name.
+    fn is_own(&self, statement: &Statement) -> bool {
+        match &statement.lexed.verb {
+            Some(Verb::Deallocate(Which::All)) => self.pin.is_none(),
+            Some(Verb::Deallocate(Which::One(name))) => self.names.has(&name.text),
+            Some(verb) => verbs::is_own(verb),
+            None => false,
+        }
+    }
+
     pub(super) async fn on_parse(&mut self, _frame: &[u8], parse: &Parse<'_>) -> Result<(), Stop> {
         if self.begin_message() {
             return Ok(());
@@ -144,7 +150,7 @@ impl Session {
     /// Answers a `Parse` that was held back: by the backend of `shard`, or of wherever the session is now.
     pub(super) async fn resolve_deferred(&mut self, shard: Option<ShardIndex>) -> Result<(), Fault> {
         let Some(Deferred { name, statement }) = self.batch.deferred.take() else { return Ok(()) };
-        if is_own(&statement) {
+        if self.is_own(&statement) {
             let place = self.place();
             self.names.change(&name, Some(statement), place);
             self.say(answer::PARSE_COMPLETE);
@@ -199,7 +205,7 @@ impl Session {
         if !verbs::ends_failure(statement.lexed.verb.as_ref()) {
             self.transaction.admits().map_err(|refusal| fault::of_refusal(&refusal))?;
         }
-        if is_own(&statement) {
+        if self.is_own(&statement) {
             self.resolve_deferred(None).await?;
             self.say(answer::BIND_COMPLETE);
             return self.set_portal(bind.portal, Portal::Session(statement));
@@ -256,7 +262,7 @@ impl Session {
     async fn describe_statement(&mut self, name: &[u8]) -> Result<(), Fault> {
         let (statement, _) = self.lookup(name)?;
         self.resolve_deferred(None).await?;
-        if is_own(&statement) {
+        if self.is_own(&statement) {
             let mut description = Vec::with_capacity(16);
             write::parameter_description(&mut description, &[]);
             description.extend_from_slice(answer::NO_DATA);
@@ -321,6 +327,10 @@ impl Session {
         self.course.runs(Tier::Single, 1);
         self.batch.effects = self.batch.effects.and(effects);
         self.batch.executed = true;
+        if matches!(kind, StatementKind::Deallocate | StatementKind::Discard) {
+            // What comes next must know which statements the server still has.
+            return self.flush_target().await;
+        }
         self.relieve(index).await
     }
 
@@ -334,6 +344,13 @@ impl Session {
         if matches!(verb, Verb::Begin(_) | Verb::Commit(_) | Verb::Rollback(_)) {
             // It is about what was done before it in this batch, too.
             self.adopt()?;
+        }
+        if let Verb::Deallocate(_) = verb {
+            self.transaction.admits().map_err(|refusal| fault::of_refusal(&refusal))?;
+            return match self.forget_names(verb) {
+                true => Ok(()),
+                false => Err(unknown("the prepared statement does not exist any more".to_owned())),
+            };
         }
         let ended = matches!(verb, Verb::Commit(_) | Verb::Rollback(_));
         let obeyed = self.obey(verb, statement.lexed.span.of(&statement.sql)).await;

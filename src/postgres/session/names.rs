@@ -54,6 +54,11 @@ impl Names {
         }
     }
 
+    /// Whether there is one of this name, for certain.
+    pub fn has(&self, name: &[u8]) -> bool {
+        self.settled.contains_key(name)
+    }
+
     /// DEALLOCATE ALL, DISCARD ALL.
     pub fn clear(&mut self) {
         self.settled.clear();

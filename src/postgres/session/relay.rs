@@ -57,6 +57,8 @@ pub struct Notes {
     pub parameters: Vec<(String, String, bool)>,
     /// `Parse` messages that were answered well.
     pub parsed: usize,
+    /// The client had the server forget every prepared statement, ours too.
+    pub deallocated: bool,
 }
 
 impl Notes {
@@ -72,6 +74,7 @@ impl Notes {
         self.mesh_tag.clear();
         self.parameters.clear();
         self.parsed = 0;
+        self.deallocated = false;
     }
 }
 
@@ -103,6 +106,10 @@ impl Observer for Notes {
             b'C' if for_mesh => {
                 self.mesh_tag.clear();
                 self.mesh_tag.extend_from_slice(backend::command_tag(body).unwrap_or_default());
+            }
+            b'C' => {
+                let tag = backend::command_tag(body).unwrap_or_default();
+                self.deallocated |= tag == b"DEALLOCATE ALL" || tag == b"DISCARD ALL";
             }
             _ => {}
         }

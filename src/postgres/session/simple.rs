@@ -280,6 +280,7 @@ impl Session {
     pub(super) fn after(&mut self, index: usize) -> Result<(), Fault> {
         let effects = std::mem::take(&mut self.batch.effects);
         let failed = self.notes.client_error.is_some();
+        self.forget_deallocated(index);
         let shard = self.held[index].shard;
         let memory = &mut self.held[index].lease.memory;
         memory.untracked |= effects.untracked;

@@ -220,10 +220,10 @@ impl RunningMesh {
         }
     }
 
-    /// Memory that it holds, in KiB.
+    /// Memory that it holds for data, in KiB: pages of the program itself, which come as code is first run, do not count.
     pub fn resident_kib(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid)).expect("the process runs");
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a line VmRSS");
+        let line = status.lines().find(|line| line.starts_with("RssAnon:")).expect("a line RssAnon");
         line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("a number")
     }
 

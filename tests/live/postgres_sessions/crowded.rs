@@ -77,3 +77,24 @@ async fn serializable_stays_on_one_shard() {
     client.batch_execute("RESET default_transaction_isolation").await.expect("a setting");
     client.batch_execute("SELECT count(*) FROM orders").await.expect("all shards");
 }
+
+#[tokio::test]
+async fn a_deallocate_by_the_extended_protocol_leaves_other_statements_usable() {
+    let _ = bed();
+    let database = sharded().await;
+    let mesh = MeshConfig::with(&database).section("[pool]\nsize_max = 1").key("workers = 1").start();
+    let (client, other) = (mesh.postgres(&database.name).await, mesh.postgres(&database.name).await);
+    let sql = "SELECT count(*) FROM orders WHERE customer_id = $1";
+    let kept = other.prepare(sql).await.expect("a statement");
+    for _ in 0..3 {
+        let mine = client.prepare(sql).await.expect("a statement");
+        client.query_one(&mine, &[&1_i64]).await.expect("runs");
+        client.execute("DEALLOCATE ALL", &[]).await.expect("by the extended protocol");
+        other.query_one(&kept, &[&1_i64]).await.expect("another session's statement is still there");
+        // The same by a session that keeps its backend.
+        client.batch_execute("CREATE TEMPORARY TABLE mine (a int)").await.expect("a pin");
+        client.execute("DEALLOCATE ALL", &[]).await.expect("on the server");
+        client.query_one("SELECT count(*) FROM mine", &[]).await.expect("parsed anew");
+        client.batch_execute("DROP TABLE mine").await.expect("no pin");
+    }
+}
