@@ -85,7 +85,8 @@ impl Load {
             Command::new("sysbench")
                 .arg(script)
                 .args(["--db-driver=mysql", "--mysql-host=127.0.0.1", "--mysql-user=bench", "--mysql-password=bench"])
-                .args(["--tables=1", "--percentile=99", "--mysql-ignore-errors=none"])
+                // Deadlocks are the server's own under this load; sysbench runs such a transaction again.
+                .args(["--tables=1", "--percentile=99", "--mysql-ignore-errors=1213,1205"])
                 .arg(format!("--mysql-port={port}"))
                 .arg(format!("--mysql-db={database}"))
                 .arg(format!("--table-size={ROWS}"))

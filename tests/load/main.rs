@@ -77,6 +77,14 @@ fn main() {
                     let before = Cpu::of(way.pid);
                     let figures = load.run(way.port, way.sharded, clients, arguments.seconds);
                     let cpu_ms = Cpu::of(way.pid).since(before).map(|ms| ms * 1000.0 / figures.statements.max(1.0));
+                    eprintln!(
+                        "{} {}, {clients} clients, {}: {:.0}/s, CPU ms per 1,000: {:.1}",
+                        load.protocol(),
+                        load.name(),
+                        way.name,
+                        figures.per_second,
+                        cpu_ms.unwrap_or(f64::NAN)
+                    );
                     let row = Row { protocol: load.protocol(), load: load.name(), clients, way: way.name };
                     samples.entry(row).or_default().push(Sample { figures, cpu_ms });
                 }
@@ -85,7 +93,7 @@ fn main() {
         eprintln!("round {} of {} done", round + 1, arguments.rounds);
     }
     report(&samples, &arguments);
-    proxies.stop();
+    drop(proxies);
     places.close();
 }
 

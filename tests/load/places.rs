@@ -78,7 +78,11 @@ impl Places {
                 server.port,
                 "sharded",
                 SERVER_USER,
-                &["CREATE TABLE pgbench_accounts (aid int PRIMARY KEY, bid int, abalance int, filler char(84))"],
+                &[
+                    "CREATE TABLE pgbench_accounts (aid int PRIMARY KEY, bid int, abalance int, filler char(84))",
+                    // pgbench counts its rows to learn the scale.
+                    "CREATE TABLE pgbench_branches (bid int PRIMARY KEY, bbalance int, filler char(88))",
+                ],
             );
         }
         output(
@@ -100,7 +104,10 @@ pub fn fill_sharded(mysql_port: u16, postgres_port: u16) {
     }
     mariadb(mysql_port, "sharded", &sql);
     // pgbench draws keys up to 100,000 at its smallest scale.
-    let mut statements = vec!["SET dbmesh.transaction_type = LOCAL".to_owned()];
+    let mut statements = vec![
+        "SET dbmesh.transaction_type = LOCAL".to_owned(),
+        "INSERT INTO pgbench_branches (bid, bbalance) VALUES (1, 0)".to_owned(),
+    ];
     for from in (1..=100_000).step_by(500) {
         let values = rows(from, &|id| format!("({id}, 1, 0, '')"));
         statements.push(format!("INSERT INTO pgbench_accounts (aid, bid, abalance, filler) VALUES {values}"));

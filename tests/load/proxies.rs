@@ -25,9 +25,9 @@ pub struct Way {
 
 /// Running proxies.
 pub struct Proxies {
-    haproxy: Child,
+    haproxy: Proxy,
     haproxy_ports: [u16; 2],
-    dbmesh: Child,
+    dbmesh: Proxy,
     dbmesh_ports: [u16; 2],
     direct_ports: [u16; 2],
 }
@@ -50,7 +50,7 @@ impl Proxies {
 
         let haproxy_file = directory.join("haproxy.cfg");
         let mut text = format!(
-            "global\n nbthread {threads}\n maxconn 20000\ndefaults\n mode tcp\n timeout connect 5s\n timeout client 1h\n timeout server 1h\n"
+            "global\n nbthread {threads}\n maxconn 4000\ndefaults\n mode tcp\n timeout connect 5s\n timeout client 1h\n timeout server 1h\n"
         );
         for (name, front, back) in [("m", haproxy_ports[0], direct_ports[0]), ("p", haproxy_ports[1], direct_ports[1])]
         {
@@ -73,7 +73,7 @@ impl Proxies {
     /// The ways that `load` is run, in turn.
     pub fn ways(&self, load: Load) -> Vec<Way> {
         let at = usize::from(load.protocol() != "mysql");
-        let (haproxy, dbmesh) = (Some(self.haproxy.id()), Some(self.dbmesh.id()));
+        let (haproxy, dbmesh) = (Some(self.haproxy.0.id()), Some(self.dbmesh.0.id()));
         let mut ways = vec![
             Way { name: "direct", port: self.direct_ports[at], pid: None, sharded: false },
             Way { name: "haproxy", port: self.haproxy_ports[at], pid: haproxy, sharded: false },
@@ -84,13 +84,15 @@ impl Proxies {
         }
         ways
     }
+}
 
-    /// Ends them.
-    pub fn stop(mut self) {
-        for child in [&mut self.haproxy, &mut self.dbmesh] {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
+/// A proxy that ends with the bench, also when that fails.
+struct Proxy(Child);
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
@@ -119,8 +121,9 @@ impl Cpu {
     }
 }
 
-fn child(command: &mut Command) -> Child {
-    command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"))
+fn child(command: &mut Command) -> Proxy {
+    let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
+    Proxy(child.unwrap_or_else(|error| panic!("{command:?}: {error}")))
 }
 
 fn until_reachable(port: u16) {
@@ -163,6 +166,9 @@ fn configuration(places: &Places, ports: [u16; 2]) -> String {
             );
         }
         let _ = writeln!(text, "[[database.table]]\nname = \"{table}\"\ntype = \"sharded\"\nkey = [\"{key}\"]");
+        if protocol == "postgres" {
+            text.push_str("[[database.table]]\nname = \"pgbench_branches\"\ntype = \"reference\"\n");
+        }
     }
     text
 }
