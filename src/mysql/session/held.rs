@@ -16,6 +16,7 @@ use super::state::Learnt;
 use super::trouble::{self, Outcome, Trouble};
 use crate::error_code::MeshError;
 use crate::mysql::connect::{BackendKey, MySqlConnector};
+use crate::mysql::memory::Settings;
 use crate::pool::{AcquireError, Asker, CloseReason, Lease, ShardId};
 use crate::sessions::Activity;
 
@@ -118,8 +119,18 @@ impl Session {
     }
 
     /// Sends what differs between the backend's state and the session's.
-    async fn bring_to_state(&mut self, index: usize) -> Outcome<()> {
-        let physical = self.physical_schema(index);
+    pub(super) async fn bring_to_state(&mut self, index: usize) -> Outcome<()> {
+        let schema = self.physical_schema(index, self.state.schema.as_ref(), self.state.system_schema);
+        self.bring_to_schema(index, schema).await?;
+        let settings = std::sync::Arc::clone(&self.state.settings);
+        self.bring_to_settings(index, settings).await
+    }
+
+    pub(super) async fn bring_to_schema(
+        &mut self,
+        index: usize,
+        physical: Option<std::sync::Arc<[u8]>>,
+    ) -> Outcome<()> {
         let Some(held) = self.held.get_mut(index) else { return Ok(()) };
         if held.lease.memory.schema != physical
             && let Some(schema) = &physical
@@ -132,7 +143,10 @@ impl Session {
                 held.lease.memory.schema = physical;
             }
         }
-        let settings = std::sync::Arc::clone(&self.state.settings);
+        Ok(())
+    }
+
+    pub(super) async fn bring_to_settings(&mut self, index: usize, settings: std::sync::Arc<Settings>) -> Outcome<()> {
         let Some(held) = self.held.get_mut(index) else { return Ok(()) };
         if let Some(sql) = held.lease.memory.difference(&settings) {
             held.lease.put_query(&sql);
@@ -149,9 +163,15 @@ impl Session {
         Ok(())
     }
 
-    fn physical_schema(&self, index: usize) -> Option<std::sync::Arc<[u8]>> {
-        if self.state.system_schema || self.state.schema.is_none() {
-            return self.state.schema.clone();
+    /// What a schema that the client knows is called on a backend.
+    pub(super) fn physical_schema(
+        &self,
+        index: usize,
+        schema: Option<&std::sync::Arc<[u8]>>,
+        of_servers: bool,
+    ) -> Option<std::sync::Arc<[u8]>> {
+        if of_servers || schema.is_none() {
+            return schema.cloned();
         }
         let held = self.held.get(index)?;
         let config = self.mesh.config.load();
@@ -196,7 +216,9 @@ impl Session {
         .await?;
         let Some(held) = self.held.get_mut(index) else { return Err(io::ErrorKind::NotFound.into()) };
         held.last_error.clone_from(&error);
-        if let (None, Ok(ok)) = (&error, OkPacket::decode(&last_ok, held.lease.capabilities)) {
+        // One that is being brought to the session's state, or to that of a PREPARE, says nothing about the session.
+        let like_session = std::sync::Arc::ptr_eq(&held.lease.memory.settings, &self.state.settings);
+        if let (true, None, Ok(ok)) = (like_session, &error, OkPacket::decode(&last_ok, held.lease.capabilities)) {
             self.state.learn_status(ok.status);
         }
         Ok(error)

@@ -13,7 +13,7 @@ impl Session {
     /// report both alike.
     pub(super) async fn note_insert_id(&mut self, index: usize, reported: u64, facts: &Facts<'_>) -> Outcome<()> {
         // One that was given leaves LAST_INSERT_ID() as it was, be it this session's or that of another before it.
-        if may_be_given(reported, facts, self.state.dialect()) && self.ask_insert_id(index).await? != Some(reported) {
+        if may_be_given(reported, facts, self.dialect()) && self.ask_insert_id(index).await? != Some(reported) {
             return Ok(());
         }
         self.state.last_insert_id = reported;

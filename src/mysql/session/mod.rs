@@ -7,6 +7,7 @@ mod commands;
 mod course;
 mod cursors;
 mod diagnostics;
+mod fixed;
 mod held;
 mod insert_id;
 mod kill;
@@ -74,6 +75,8 @@ pub(super) struct Session {
     /// Why a shard could not be begun, where the transaction only says that it could not.
     begin_failed: Option<Trouble>,
     statements: Statements,
+    /// How the prepared statement that runs is read, where that differs from how the session is set now.
+    reads_as: Option<Box<fixed::Fixed>>,
     catalogued: Catalogued,
     temporary: Temporary,
     course: Course,
@@ -156,6 +159,7 @@ impl Session {
             collation: admitted.login.collation,
             transaction: Transaction::new(Dialect::MySql, ::transaction::TransactionType::Atomic),
             statements: Statements::default(),
+            reads_as: None,
             catalogued: Catalogued::default(),
             temporary: Temporary::default(),
             course: Course::new(),

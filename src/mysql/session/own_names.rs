@@ -10,7 +10,7 @@ use crate::config::Protocol;
 impl Session {
     /// The statement with CONNECTION_ID() and DATABASE() replaced by what they are here; `None`: it has neither.
     pub(super) fn with_own_names(&self, sql: &[u8], kind: StatementKind) -> Result<Option<Vec<u8>>, MeshError> {
-        let tokens = lexer::tokens(sql, self.state.dialect()).map_err(|error| MeshError::Syntax(error.to_string()))?;
+        let tokens = lexer::tokens(sql, self.dialect()).map_err(|error| MeshError::Syntax(error.to_string()))?;
         let database = self.renamed_database();
         let (mut out, mut copied, mut depth) = (Vec::new(), 0, 0usize);
         for (at, token) in tokens.list().iter().enumerate() {
@@ -95,7 +95,7 @@ impl Session {
             let tokens = match &tokens {
                 Some(tokens) => tokens,
                 None => {
-                    let read = lexer::tokens(sql, self.state.dialect());
+                    let read = lexer::tokens(sql, self.dialect());
                     tokens.insert(read.map_err(|error| MeshError::Syntax(error.to_string()))?)
                 }
             };

@@ -51,7 +51,7 @@ impl Session {
 
     pub(super) fn read_text(&self, scan: &mut Scan, sql: &[u8]) -> Result<(), MeshError> {
         use lexer::LexError as E;
-        scan.scan(sql, self.state.dialect(), &self.mesh.fingerprint_key).map_err(|error| match error {
+        scan.scan(sql, self.dialect(), &self.mesh.fingerprint_key).map_err(|error| match error {
             E::TooLong { .. } | E::TooManyStatements | E::TooManyLiterals => MeshError::Limit(error.to_string()),
             fault => MeshError::Syntax(format!("You have an error in your SQL syntax: {fault}")),
         })
@@ -80,10 +80,10 @@ impl Session {
             return Err(MeshError::Syntax(text.to_owned()).into());
         }
         let mut place = Place { sequence: 1, more: true };
-        let dialect = self.state.dialect();
+        let dialect = self.dialect();
         for (number, scanned) in list.iter().enumerate() {
             place.more = number + 1 < list.len();
-            if self.state.dialect() != dialect {
+            if self.dialect() != dialect {
                 // Where the statements behind it end was found under the old one.
                 let text = "a change of sql_mode in front of other statements of the same text";
                 self.tell_error(place, &MeshError::Unsupported(text.to_owned()));
@@ -125,8 +125,8 @@ impl Session {
     async fn run_statement(&mut self, seen: &Seen<'_>, wire: Option<&[u8]>, place: Place) -> Outcome<Done> {
         let (sql, scanned) = (seen.sql, seen.scanned);
         if has_verb(scanned.kind) {
-            let said = verbs::verb(sql, scanned.span, self.state.dialect())
-                .map_err(|error| MeshError::Syntax(error.to_string()))?;
+            let said =
+                verbs::verb(sql, scanned.span, self.dialect()).map_err(|error| MeshError::Syntax(error.to_string()))?;
             if matches!(scanned.kind, StatementKind::Set | StatementKind::SetTransaction) {
                 return self.set(said, scanned, sql, wire, place).await;
             }
@@ -238,7 +238,7 @@ impl Session {
         if routed.plan.edits.is_empty() {
             return Ok(None);
         }
-        let tokens = lexer::tokens(sql, self.state.dialect()).map_err(|error| MeshError::Syntax(error.to_string()))?;
+        let tokens = lexer::tokens(sql, self.dialect()).map_err(|error| MeshError::Syntax(error.to_string()))?;
         let text = routed.plan.rewrite_whole(&tokens, &routed.schema, shard);
         text.map(Some).map_err(|refusal| super::route::refused(&refusal))
     }

@@ -121,15 +121,10 @@ impl Session {
         })
     }
 
-    /// Whether unqualified names mean tables of the logical database.
-    pub(super) fn in_own_schema(&self) -> bool {
-        self.state.schema.is_some() && !self.state.system_schema
-    }
-
     /// Plans one statement and binds its values.
     pub(super) async fn route(&mut self, seen: &Seen<'_>, parameters: &[Value]) -> Outcome<Routed> {
         let schema = self.schema().await?;
-        let dialect = self.state.dialect();
+        let dialect = self.dialect();
         let cacheable = self.temporary.is_empty() && !seen.scanned.flags.has(Flags::MIXED_ROWS);
         let mut plan = None;
         if cacheable {
@@ -184,11 +179,11 @@ impl Session {
             && known.database == database
             && known.version == schema.version
             && known.dialect == dialect
-            && known.current == self.state.schema
+            && known.current.as_ref() == self.schema_of_names()
         {
             return known.scope;
         }
-        let current = match &self.state.schema {
+        let current = match self.schema_of_names() {
             Some(name) => String::from_utf8_lossy(name).into_owned(),
             None => String::new(),
         };
@@ -196,7 +191,7 @@ impl Session {
         let name = &schema.database;
         let key = &self.mesh.fingerprint_key;
         let scope = PlanScope::new(key, Protocol::MySql, name, &path, schema.version, dialect);
-        let current = self.state.schema.clone();
+        let current = self.schema_of_names().cloned();
         self.catalogued.scope = Some(Scope { database, version: schema.version, dialect, current, scope });
         scope
     }
@@ -210,8 +205,8 @@ impl Session {
     ) -> Result<Arc<Plan>, MeshError> {
         let syntax = |error: lexer::LexError| MeshError::Syntax(error.to_string());
         let tokens = lexer::tokens(seen.sql, dialect).map_err(syntax)?;
-        let current = String::from_utf8_lossy(self.state.schema.as_deref().unwrap_or_default()).into_owned();
-        let elsewhere = [current];
+        let current = self.schema_of_names().map(|name| String::from_utf8_lossy(name).into_owned());
+        let elsewhere = [current.unwrap_or_default()];
         let context = PlanContext {
             search_path: if self.in_own_schema() { &[] } else { &elsewhere },
             temporary: self.temporary.tables(),
@@ -234,7 +229,7 @@ impl Session {
     /// The text of a statement without its literals.
     pub(super) fn normalised(&self, sql: &[u8]) -> String {
         let mut scan = self.mesh.mysql.scans.take(self.worker);
-        let read = scan.scan(sql, self.state.dialect(), &self.mesh.fingerprint_key);
+        let read = scan.scan(sql, self.dialect(), &self.mesh.fingerprint_key);
         let statement = scan.statements().first();
         let text = statement.filter(|_| read.is_ok()).map(|statement| scan.display(statement)).unwrap_or_default();
         self.mesh.mysql.scans.put(self.worker, scan);

@@ -91,7 +91,7 @@ impl Session {
         sends: &[Send],
         streams: &mut Vec<Stream>,
     ) -> Outcome<sharding::merge::Window> {
-        let tokens = lexer::tokens(sql, self.state.dialect()).map_err(|error| MeshError::Syntax(error.to_string()))?;
+        let tokens = lexer::tokens(sql, self.dialect()).map_err(|error| MeshError::Syntax(error.to_string()))?;
         let parameters: Vec<Value> = bindings.map_or_else(Vec::new, |bindings| bindings.route_values());
         let values = TextValues::new(&tokens, &parameters);
         let window = merge.window.window(&values, true).map_err(|r| refused(&r))?;

@@ -118,7 +118,7 @@ impl Session {
         facts: &Facts<'_>,
         sum: &mut Sum,
     ) -> Outcome<()> {
-        let tokens = lexer::tokens(sql, self.state.dialect()).map_err(|error| MeshError::Syntax(error.to_string()))?;
+        let tokens = lexer::tokens(sql, self.dialect()).map_err(|error| MeshError::Syntax(error.to_string()))?;
         let info = routed.schema.shards.get(usize::from(part.shard)).ok_or_else(|| internal("an unknown shard"))?;
         let rewritten = spread.rewrite(&routed.plan.edits, &tokens, part, info).map_err(|r| refused(&r))?;
         let mut payload = None;

@@ -18,6 +18,10 @@ const TRACKED_BY_DEFAULT: [&[u8]; 5] =
 const ONE_SHOT: [&[u8]; 6] =
     [b"timestamp", b"insert_id", b"rand_seed1", b"rand_seed2", b"pseudo_thread_id", b"pseudo_slave_mode"];
 
+/// Variables that MySQL fixes when a statement is prepared.
+pub const FIXED_AT_PREPARE: [&str; 4] =
+    ["sql_mode", "character_set_client", "character_set_connection", "collation_connection"];
+
 /// What an OK said beyond the settings themselves.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Learnt {
@@ -99,7 +103,7 @@ impl State {
     #[must_use]
     pub fn fixed_at_prepare(&self) -> Vec<u8> {
         let mut key = self.schema.as_deref().unwrap_or_default().to_vec();
-        for name in ["sql_mode", "character_set_client", "character_set_connection", "collation_connection"] {
+        for name in FIXED_AT_PREPARE {
             key.push(0);
             key.extend_from_slice(self.variable(name).unwrap_or(b"\x01"));
         }

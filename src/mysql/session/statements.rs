@@ -19,6 +19,7 @@ use transaction::{Access, ShardIndex};
 use super::client::Place;
 use super::commands::command_packet;
 use super::cursors::CURSOR;
+use super::fixed::Fixed;
 use super::query::{access, access_of};
 use super::relay::Passing;
 use super::route::Seen;
@@ -26,7 +27,7 @@ use super::single::{Facts, Outgoing, internal};
 use super::trouble::{Outcome, Trouble};
 use super::{MeshError, Session};
 use crate::mysql::execution::parameters::{Parameter, route_value};
-use crate::mysql::memory::{Settings, StatementKey};
+use crate::mysql::memory::StatementKey;
 
 /// The prepared statements of a session.
 #[derive(Debug, Default)]
@@ -41,8 +42,7 @@ pub(super) struct Prepared {
     key: StatementKey,
     scanned: ScannedStatement,
     literals: Box<[Literal]>,
-    /// The settings and schema that it was prepared under.
-    under: (Arc<Settings>, Option<Arc<[u8]>>),
+    fixed: Fixed,
     parameters: usize,
     /// Types of the parameters as the client sent them last, two bytes each.
     types: Vec<u8>,
@@ -107,7 +107,7 @@ impl Session {
             key,
             scanned,
             literals,
-            under: (Arc::clone(&self.state.settings), self.state.schema.clone()),
+            fixed: self.fixed_now(),
             parameters: usize::from(head.parameters),
             types: Vec::new(),
             long_data: Vec::new(),
@@ -133,7 +133,11 @@ impl Session {
         let mut prepared = self.statements.open.remove(&id).ok_or_else(|| unknown(id, "mysqld_stmt_execute"))?;
         self.entry.statements.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         self.course.begin();
-        let result = self.execute(&mut prepared, body).await;
+        let result = match self.read_as_then(&mut prepared.fixed, &prepared.key.fixed) {
+            Ok(()) => self.execute(&mut prepared, body).await,
+            Err(error) => Err(error.into()),
+        };
+        self.read_as_now();
         self.count(&prepared.key.sql, prepared.scanned.kind, &result);
         prepared.forget_long_data();
         self.statements.open.insert(id, prepared);
@@ -174,7 +178,6 @@ impl Session {
             let shard = self.any_shard();
             return self.execute_single(prepared, &execute, shard, Some(base), &sql, &facts).await;
         }
-        self.refuse_other_settings(prepared)?;
         let bindings = Bindings {
             values: execute
                 .parameters(&prepared.types, |n| prepared.long_data(n))
@@ -202,24 +205,6 @@ impl Session {
                 Ok(())
             }
         }
-    }
-
-    /// A server reads a prepared statement as it was when it was prepared: its plan must be made so too.
-    fn refuse_other_settings(&self, prepared: &mut Prepared) -> Result<(), MeshError> {
-        let (settings, schema) = &prepared.under;
-        let same_schema = match (schema, &self.state.schema) {
-            (Some(then), Some(now)) => Arc::ptr_eq(then, now),
-            (then, now) => then.is_none() && now.is_none(),
-        };
-        if same_schema && Arc::ptr_eq(settings, &self.state.settings) {
-            return Ok(());
-        }
-        if *prepared.key.fixed != *self.state.fixed_at_prepare() {
-            let text = "running a statement that was prepared under another schema, sql_mode or character set";
-            return Err(MeshError::Unsupported(text.to_owned()));
-        }
-        prepared.under = (Arc::clone(&self.state.settings), self.state.schema.clone());
-        Ok(())
     }
 
     fn refuse_cursor(&self, execute: &Execute<'_>) -> Outcome<()> {
@@ -268,8 +253,8 @@ impl Session {
         if scanned.placeholders > 0 || !super::query::has_verb(scanned.kind) {
             return Ok(false);
         }
-        let said = verbs::verb(sql, scanned.span, self.state.dialect())
-            .map_err(|error| MeshError::Syntax(error.to_string()))?;
+        let said =
+            verbs::verb(sql, scanned.span, self.dialect()).map_err(|error| MeshError::Syntax(error.to_string()))?;
         if is_set {
             self.set(said, scanned, sql, None, Place::FIRST).await?;
             return Ok(true);
@@ -287,10 +272,8 @@ impl Session {
         if let Some(id) = held.lease.memory.statement(key) {
             return Ok(id);
         }
-        if *key.fixed != *self.state.fixed_at_prepare() {
-            let text = "running a statement that was prepared under another schema, sql_mode or character set";
-            return Err(MeshError::Unsupported(text.to_owned()).into());
-        }
+        let brought = self.bring_to_prepare(index).await?;
+        let Some(held) = self.held.get_mut(index) else { return Err(internal("a backend vanished")) };
         let packet = command_packet(code::STATEMENT_PREPARE, &key.sql);
         held.lease.output.extend_from_slice(&packet);
         let mut head: Option<PreparedHead> = None;
@@ -306,6 +289,9 @@ impl Session {
             return Err(self.lose(index, &error));
         }
         if let Some(payload) = refused {
+            if brought {
+                self.bring_to_state(index).await?;
+            }
             self.ask_status(index).await?;
             return Err(Trouble::Server(payload));
         }
@@ -315,6 +301,9 @@ impl Session {
             held.status = held.status.or(Some(0));
         }
         self.remember(shard, key.clone(), head.statement);
+        if brought {
+            self.bring_to_state(index).await?;
+        }
         Ok(head.statement)
     }
 

@@ -44,10 +44,10 @@ impl Session {
         if facts.kind != StatementKind::Ddl || (!flagged && self.temporary.is_empty()) {
             return;
         }
-        let change = lexer::tokens(facts.sql, self.state.dialect()).ok().and_then(|tokens| change(&tokens));
+        let change = lexer::tokens(facts.sql, self.dialect()).ok().and_then(|tokens| change(&tokens));
         let Some(shard) = self.held.get(index).map(|held| held.shard) else { return };
         let fold = self.catalog().and_then(|catalog| catalog.current()).is_some_and(|schema| schema.names_fold);
-        let current = self.state.schema.as_deref().unwrap_or_default().to_vec();
+        let current = self.schema_of_names().map(|name| name.to_vec()).unwrap_or_default();
         let full =
             |schema: &Option<Vec<u8>>, name: &[u8]| [schema.as_deref().unwrap_or(&current), b"\0", name].concat();
         match change {

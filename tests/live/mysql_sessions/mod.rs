@@ -3,6 +3,7 @@
 
 mod drivers;
 mod ending;
+mod prepared;
 mod seen;
 mod state;
 mod waiting;

@@ -146,15 +146,6 @@ async fn what_is_read_one_way_is_not_run_another() {
     let error = session.query_iter(sql).await.expect("the SET").drop_result().await;
     assert_eq!(code(error), 1235);
     assert_eq!(session.query_first::<i64, _>("SELECT COUNT(*) FROM t").await.unwrap(), Some(40));
-    session.query_drop("SET sql_mode = DEFAULT").await.unwrap();
-    let statement = session.prep("SELECT COUNT(*) FROM t WHERE s = 'a\\b' OR id > ?").await.unwrap();
-    assert_eq!(session.exec_first::<i64, _, _>(&statement, (0,)).await.unwrap(), Some(40));
-    session.query_drop("SET sql_mode = 'NO_BACKSLASH_ESCAPES'").await.unwrap();
-    assert_eq!(code(session.exec_drop(&statement, (0,)).await), 1235);
-    session.query_drop("SET sql_mode = DEFAULT").await.unwrap();
-    assert_eq!(session.exec_first::<i64, _, _>(&statement, (0,)).await.unwrap(), Some(40));
-    session.query_drop("USE information_schema").await.unwrap();
-    assert_eq!(code(session.exec_drop(&statement, (0,)).await), 1235);
 }
 
 #[tokio::test]
