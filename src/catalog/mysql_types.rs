@@ -1,6 +1,6 @@
 //! Columns of MySQL and MariaDB: `information_schema.columns` to [`Column`]. Pure. Out: queries.
 
-use sharding::schema::{Column, ColumnKind, DefaultKind};
+use sharding::schema::{Column, ColumnKind, DefaultKind, Takes};
 
 /// One row of `information_schema.columns`.
 #[derive(Debug, Default)]
@@ -29,6 +29,7 @@ pub(super) fn column(raw: RawColumn, mariadb: bool) -> Column {
         collation: raw.collation.map(|name| name.to_ascii_lowercase()),
         nullable: raw.nullable,
         default: default(raw.default.as_deref(), &extra, mariadb),
+        takes: Takes::Nothing,
         on_update: extra.contains("on update"),
     }
 }

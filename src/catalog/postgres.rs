@@ -134,8 +134,8 @@ async fn relations(control: &PostgresControl) -> Result<HashMap<Oid, Relation>, 
     rows.iter().map(relation).collect()
 }
 
-/// What each relation touches: views and rules by their dependencies, cascades by their foreign keys. Triggers and
-/// policies run functions, and functions may do anything.
+/// What each relation touches: views by their dependencies, cascades by their foreign keys. Triggers and policies run
+/// functions, and functions may do anything; so may rules of tables.
 async fn touched(
     control: &PostgresControl,
     relations: &HashMap<Oid, Relation>,
@@ -167,6 +167,7 @@ async fn touched(
         LEFT JOIN pg_operator o ON d.refclassid = 'pg_operator'::regclass AND o.oid = d.refobjid \
         JOIN pg_namespace n ON n.oid = coalesce(p.pronamespace, o.oprnamespace) \
         WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') \
+        UNION SELECT r.ev_class::int8 FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class WHERE c.relkind IN ('r', 'p') \
         UNION SELECT tgrelid::int8 FROM pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'D'";
     for row in control.rows("reading triggers", anything, &[]).await? {
         let from: Oid = get(&row, 0)?;
@@ -214,7 +215,12 @@ async fn parts(control: &PostgresControl, oids: Vec<Oid>) -> Result<Parts, LoadE
         CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END, format_type(a.atttypid, a.atttypmod), \
         CASE WHEN c.collname = 'default' THEN (SELECT datcollate::text FROM pg_database WHERE datname = current_database()) \
             ELSE c.collname::text END, coalesce(c.collisdeterministic, true), NOT (a.attnotnull OR t.typnotnull), \
-        a.attidentity::text, a.attgenerated::text, pg_get_expr(d.adbin, d.adrelid) \
+        a.attidentity::text, a.attgenerated::text, coalesce(pg_get_expr(d.adbin, d.adrelid), t.typdefault), \
+        ARRAY(SELECT s.oid::regclass::text FROM pg_depend p JOIN pg_class s ON s.oid = p.refobjid AND s.relkind = 'S' \
+            WHERE p.classid = 'pg_attrdef'::regclass AND p.objid = d.oid AND p.refclassid = 'pg_class'::regclass \
+            UNION SELECT s.oid::regclass::text FROM pg_depend p JOIN pg_class s ON s.oid = p.objid AND s.relkind = 'S' \
+            WHERE a.attidentity <> '' AND p.classid = 'pg_class'::regclass AND p.refclassid = 'pg_class'::regclass \
+            AND p.refobjid = a.attrelid AND p.refobjsubid = a.attnum AND p.deptype = 'i') \
         FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_collation c ON c.oid = a.attcollation \
         LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum \
         WHERE a.attrelid::int8 = ANY($1) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attrelid, a.attnum";
@@ -230,6 +236,7 @@ async fn parts(control: &PostgresControl, oids: Vec<Oid>) -> Result<Parts, LoadE
             identity: get(&row, 9)?,
             generated: get(&row, 10)?,
             default: get(&row, 11)?,
+            sequences: get(&row, 12)?,
         };
         parts.columns.entry(get(&row, 0)?).or_default().push((get(&row, 1)?, column(raw)));
     }

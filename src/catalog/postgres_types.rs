@@ -1,6 +1,7 @@
 //! Columns of PostgreSQL: `pg_attribute` and `pg_type` to [`Column`]. Pure. Out: queries.
 
-use sharding::schema::{Column, ColumnKind, DefaultKind};
+use sharding::lexer::{Dialect, FingerprintKey, Flags, Scan};
+use sharding::schema::{Column, ColumnKind, DefaultKind, Takes};
 
 /// One row of `pg_attribute`, joined with its type, collation and default.
 #[derive(Debug, Default)]
@@ -19,10 +20,13 @@ pub(super) struct RawColumn {
     /// `s` for stored generated columns.
     pub generated: String,
     pub default: Option<String>,
+    /// Sequences that its default names, as `regclass` reads them.
+    pub sequences: Vec<String>,
 }
 
 /// The column, as the planner sees it.
 pub(super) fn column(raw: RawColumn) -> Column {
+    let takes = takes(&raw);
     let prefix = if raw.deterministic { "" } else { "nondeterministic:" };
     Column {
         name: raw.name,
@@ -32,6 +36,7 @@ pub(super) fn column(raw: RawColumn) -> Column {
         nullable: raw.nullable,
         default: default(&raw.identity, &raw.generated, raw.default.as_deref()),
         on_update: false,
+        takes,
     }
 }
 
@@ -91,6 +96,32 @@ fn default(identity: &str, generated: &str, text: Option<&str>) -> DefaultKind {
     } else {
         DefaultKind::Expression
     }
+}
+
+/// What the default takes from a sequence.
+fn takes(raw: &RawColumn) -> Takes {
+    let one = || match raw.sequences.as_slice() {
+        [one] => Takes::From(one.as_str().into()),
+        _ => Takes::Unknown,
+    };
+    if !raw.identity.is_empty() {
+        return one();
+    }
+    let Some(text) = raw.default.as_deref().filter(|text| raw.generated.is_empty() && !is_constant(text)) else {
+        return Takes::Nothing;
+    };
+    if text.strip_prefix("nextval('").and_then(|rest| rest.strip_suffix("'::regclass)")).is_some_and(|name| {
+        // Quotes in a name are doubled: what ends at the first single one is not a lone call.
+        !name.replace("''", "").contains('\'')
+    }) {
+        return one();
+    }
+    let mut scan = Scan::new();
+    let read = scan.scan(format!("SELECT {text}").as_bytes(), Dialect::POSTGRES, &FingerprintKey::from_bytes([0; 16]));
+    let harmless = read.is_ok()
+        && (scan.statements().iter())
+            .all(|statement| !statement.flags.any(Flags::SEQUENCE_NEXT.with(Flags::UNKNOWN_FUNCTION)));
+    if harmless { Takes::Nothing } else { Takes::Unknown }
 }
 
 /// A number, a boolean, NULL, or one quoted string; each perhaps with a cast to a type, which has no parentheses other
@@ -173,5 +204,26 @@ mod tests {
         assert_eq!(default("a", "", None), DefaultKind::Counter);
         assert_eq!(default("", "s", Some("(a + 1)")), DefaultKind::Generated);
         assert_eq!(default("", "", None), DefaultKind::None);
+    }
+
+    #[test]
+    fn what_defaults_take_from_sequences() {
+        let of = |default: &str, sequences: &[&str]| {
+            let sequences = sequences.iter().map(|name| (*name).to_owned()).collect();
+            takes(&RawColumn { default: Some(default.to_owned()), sequences, ..RawColumn::default() })
+        };
+        let named = |name: &str| Takes::From(name.into());
+        assert_eq!(of("nextval('t_id_seq'::regclass)", &["public.t_id_seq"]), named("public.t_id_seq"));
+        assert_eq!(of("nextval('\"it''s\"'::regclass)", &["public.\"it's\""]), named("public.\"it's\""));
+        assert_eq!(of("nextval('s'::text)", &[]), Takes::Unknown);
+        assert_eq!(of("(nextval('s'::regclass) + nextval('s'::regclass))", &["s"]), Takes::Unknown);
+        assert_eq!(of("my_own_id()", &[]), Takes::Unknown);
+        for harmless in ["5", "now()", "gen_random_uuid()", "('a'::text || random())", "timezone('utc'::text, now())"] {
+            assert_eq!(of(harmless, &[]), Takes::Nothing, "{harmless}");
+        }
+        let identity = |sequences| RawColumn { identity: "a".to_owned(), sequences, ..RawColumn::default() };
+        assert_eq!(takes(&identity(vec!["s.t_id_seq".to_owned()])), named("s.t_id_seq"));
+        assert_eq!(takes(&identity(Vec::new())), Takes::Unknown);
+        assert_eq!(takes(&RawColumn::default()), Takes::Nothing);
     }
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sharding::schema::{
-    Column, ColumnKind, DefaultKind, Placement, Protocol as Dialect, Reaches, Schema, Table, TableName, UniqueKey,
+    Column, ColumnKind, DefaultKind, Placement, Protocol as Dialect, Reaches, Schema, Table, TableName, Takes,
+    UniqueKey,
 };
 
 use super::assemble::assemble;
@@ -47,6 +48,7 @@ fn column(name: &str, kind: ColumnKind) -> Column {
         collation: None,
         nullable: false,
         default: DefaultKind::None,
+        takes: Takes::Nothing,
         on_update: false,
     }
 }

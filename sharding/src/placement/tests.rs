@@ -14,6 +14,7 @@ fn key(protocol: Protocol, kind: ColumnKind, collation: Option<&str>) -> KeyType
         nullable: true,
         default: DefaultKind::None,
         on_update: false,
+        takes: crate::schema::Takes::Nothing,
     };
     KeyType::of(&column, protocol).expect("a key type")
 }
@@ -160,6 +161,7 @@ fn null_is_stored_only_where_it_stays_null() {
             nullable,
             default,
             on_update: false,
+            takes: crate::schema::Takes::Nothing,
         };
         let key = KeyType::of(&column, protocol).expect("a key type");
         (key.canonical(&Value::Null, Use::Store), key.canonical(&Value::Int(0), Use::Store))
@@ -183,6 +185,7 @@ fn columns_without_a_known_equality_cannot_be_keys() {
             nullable: false,
             default: DefaultKind::None,
             on_update: false,
+            takes: crate::schema::Takes::Nothing,
         };
         KeyType::of(&column, protocol).is_err()
     };

@@ -7,6 +7,7 @@ use sqlparser::ast::{
 };
 
 use super::clauses::foreign_word;
+use super::draws::Draws;
 use super::effects::Effects;
 use super::names::idents;
 use super::refusal::Refusal;
@@ -134,7 +135,7 @@ pub(super) fn insert(walk: &mut Walk<'_>, insert: &Insert) -> Result<Plan, Refus
             return Err(refusal);
         }
         let several = Several::Refuse(Refusal::unsupported("INSERT of rows that come from several shards"));
-        return Ok(Plan { effects, route, several, edits: Vec::new() });
+        return Ok(Plan { effects, route, several, edits: Vec::new(), draws: Draws::default() });
     };
     let reference = kind == Some(RelationKind::Reference);
     if let Some(refusal) = walk.settle() {
@@ -167,14 +168,20 @@ pub(super) fn insert(walk: &mut Walk<'_>, insert: &Insert) -> Result<Plan, Refus
         let () = several.map_err(|reason| Refusal::unsupported(format!("{reason} in a write to a reference table")))?;
         let spread = Spread { rows: None, answer: SpreadAnswer::Same };
         let route = RouteRule::Everywhere(Some(Box::new(rule)));
-        return Ok(Plan { effects, route, several: Several::Spread(Box::new(spread)), edits: Vec::new() });
+        return Ok(Plan {
+            effects,
+            route,
+            several: Several::Spread(Box::new(spread)),
+            edits: Vec::new(),
+            draws: Draws::default(),
+        });
     }
     let several = match (several, list) {
         (Ok(()), Some(list)) => Several::Spread(Box::new(Spread { rows: Some(list), answer: SpreadAnswer::Sum })),
         (Ok(()), None) => Several::Refuse(Refusal::unsupported("this kind of INSERT over several shards")),
         (Err(reason), _) => Several::Refuse(Refusal::unsupported(format!("{reason} in an INSERT over several shards"))),
     };
-    Ok(Plan { effects, route: RouteRule::Rows(Box::new(rule)), several, edits: Vec::new() })
+    Ok(Plan { effects, route: RouteRule::Rows(Box::new(rule)), several, edits: Vec::new(), draws: Draws::default() })
 }
 
 /// Walks a value of a row; DEFAULT is a word the parser takes for a column.

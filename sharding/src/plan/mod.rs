@@ -4,6 +4,7 @@
 
 mod bind;
 mod clauses;
+mod draws;
 mod edit;
 mod effects;
 mod explain;
@@ -24,6 +25,7 @@ mod window;
 mod write;
 
 pub use bind::{Bound, Part};
+pub use draws::{Drawn, Draws};
 pub use edit::{Anchor, Fragment, TokenEdit};
 pub use effects::Effects;
 pub use refusal::Refusal;
@@ -70,6 +72,8 @@ pub struct Plan {
     pub several: Several,
     /// Changes for every shard, also a single one: names of physical databases.
     pub edits: Vec<TokenEdit>,
+    /// What it takes from sequences (PostgreSQL).
+    pub draws: Draws,
 }
 
 /// What happens if the route is more than one shard.
@@ -92,6 +96,7 @@ impl Plan {
             route: RouteRule::Keys { uses: Vec::new(), also: None },
             several: Several::Refuse(refusal),
             edits: Vec::new(),
+            draws: Draws::default(),
         }
     }
 }
@@ -108,16 +113,21 @@ pub fn plan(tokens: &Tokens, schema: &Schema, context: &PlanContext<'_>) -> Plan
 #[must_use]
 pub fn plan_with(tokens: &Tokens, schema: &Schema, context: &PlanContext<'_>, limits: &Limits) -> Plan {
     let source = Source::new(tokens, schema, context);
+    Plan { draws: draws::draws(&source), ..planned(&source, schema, limits) }
+}
+
+fn planned(source: &Source<'_>, schema: &Schema, limits: &Limits) -> Plan {
+    let tokens = source.tokens;
     let renamed = schema.shards.iter().any(|shard| shard.database != schema.database);
     if schema.shards.len() <= 1 && !renamed {
-        return passage::only_shard(&source);
+        return passage::only_shard(source);
     }
     if source.conditional {
-        return passage(&source, true);
+        return passage(source, true);
     }
     let statements = match tokens.parse(limits) {
         Ok(statements) => statements,
-        Err(ParseError::Syntax(_) | ParseError::NotUtf8(_)) => return passage(&source, true),
+        Err(ParseError::Syntax(_) | ParseError::NotUtf8(_)) => return passage(source, true),
         Err(error @ (ParseError::TooDeep { .. } | ParseError::TooNested { .. })) => {
             return Plan::refused(Refusal::TooComplex(error.to_string()));
         }
@@ -125,14 +135,14 @@ pub fn plan_with(tokens: &Tokens, schema: &Schema, context: &PlanContext<'_>, li
     };
     let [statement] = statements.as_slice() else {
         return match statements.is_empty() {
-            true => passage(&source, true),
+            true => passage(source, true),
             false => Plan::refused(Refusal::Malformed("more than one statement".to_owned())),
         };
     };
-    let mut walk = Walk::new(&source);
+    let mut walk = Walk::new(source);
     let planned = match of_rows(&mut walk, statement) {
         Some(planned) => planned.unwrap_or_else(Plan::refused),
-        None => return passage(&source, false),
+        None => return passage(source, false),
     };
     let edits = if renamed { database_edits(&walk) } else { Vec::new() };
     Plan { edits, ..planned }
@@ -171,7 +181,7 @@ fn of_query(walk: &mut Walk<'_>, query: &Query) -> Result<Plan, Refusal> {
         Ok(merge) => Several::Merge(Box::new(merge)),
         Err(reason) => Several::Refuse(Refusal::unsupported(format!("{reason} over several shards"))),
     };
-    Ok(Plan { effects, route, several, edits: Vec::new() })
+    Ok(Plan { effects, route, several, edits: Vec::new(), draws: Draws::default() })
 }
 
 fn database_edits(walk: &Walk<'_>) -> Vec<TokenEdit> {

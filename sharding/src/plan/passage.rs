@@ -2,6 +2,7 @@
 //! rows. They pass whole to one shard, if no word of theirs names a table that several shards hold.
 //! Out: syntax trees. Invariant: refuses when in doubt, for nobody looks at such a statement again.
 
+use super::draws::Draws;
 use super::effects::Effects;
 use super::functions::{FunctionKind, function_kind};
 use super::refusal::Refusal;
@@ -139,7 +140,7 @@ fn locks_rows(source: &Source<'_>) -> bool {
 
 fn plan_for(route: RouteRule, effects: Effects) -> Plan {
     let several = Several::Refuse(Refusal::unsupported("this statement over several shards"));
-    Plan { effects, route, several, edits: Vec::new() }
+    Plan { effects, route, several, edits: Vec::new(), draws: Draws::default() }
 }
 
 /// The first words in upper case, up to four.

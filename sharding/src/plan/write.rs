@@ -4,6 +4,7 @@
 use sqlparser::ast::{AssignmentTarget, Delete, Expr, FromTable, Ident, OrderByExpr, SelectItem, UpdateTableFromKind};
 
 use super::clauses::foreign_word;
+use super::draws::Draws;
 use super::effects::Effects;
 use super::fact::RelationId;
 use super::names::idents;
@@ -214,11 +215,17 @@ fn finish(walk: &mut Walk<'_>, change: &Change<'_>) -> Result<Plan, Refusal> {
         Ok(()) => spread(walk, route, SpreadAnswer::Sum, effects),
         Err(reason) => {
             let several = Several::Refuse(Refusal::unsupported(format!("{reason} over several shards")));
-            Plan { effects, route, several, edits: Vec::new() }
+            Plan { effects, route, several, edits: Vec::new(), draws: Draws::default() }
         }
     })
 }
 
 fn spread(_walk: &Walk<'_>, route: RouteRule, answer: SpreadAnswer, effects: Effects) -> Plan {
-    Plan { effects, route, several: Several::Spread(Box::new(Spread { rows: None, answer })), edits: Vec::new() }
+    Plan {
+        effects,
+        route,
+        several: Several::Spread(Box::new(Spread { rows: None, answer })),
+        edits: Vec::new(),
+        draws: Draws::default(),
+    }
 }

@@ -10,7 +10,7 @@ use sqlparser::ast::{
 
 use super::column_type::{declared_collation, kind};
 use super::{
-    Column, DefaultKind, Function, Placement, Protocol, Reaches, Schema, ShardInfo, Sharding, Table, TableName,
+    Column, DefaultKind, Function, Placement, Protocol, Reaches, Schema, ShardInfo, Sharding, Table, TableName, Takes,
     UniqueKey,
 };
 use crate::lexer::{Dialect, Limits, ParseError, tokens};
@@ -237,6 +237,7 @@ fn column(protocol: Protocol, definition: &ColumnDef, table_collation: Option<&s
         nullable: !serial,
         default: if serial { DefaultKind::Counter } else { DefaultKind::None },
         on_update: false,
+        takes: Takes::Nothing,
     };
     let mut unique = false;
     for option in &definition.options {

@@ -117,6 +117,20 @@ pub struct Column {
     pub default: DefaultKind,
     /// True for ON UPDATE CURRENT_TIMESTAMP.
     pub on_update: bool,
+    /// What an INSERT that leaves it out takes from a sequence (PostgreSQL).
+    pub takes: Takes,
+}
+
+/// What the default of a column takes from a sequence.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Takes {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// The next number of this one, named as `regclass` reads it under any search_path.
+    From(Arc<str>),
+    /// It may take from any.
+    Unknown,
 }
 
 /// What an INSERT that leaves a column out gets.
