@@ -18,5 +18,6 @@ pub mod mysql;
 pub mod plans;
 pub mod pool;
 pub mod postgres;
+pub mod scans;
 pub mod serve;
 pub mod sessions;

@@ -14,6 +14,7 @@ use crate::config::{Config, Overrides};
 use crate::log::LogControl;
 use crate::metrics::Metrics;
 use crate::plans::Plans;
+use crate::scans::Scans;
 use crate::sessions::Sessions;
 use crate::{mysql, postgres};
 
@@ -37,6 +38,8 @@ pub struct Mesh {
     pub catalog: Catalog,
     /// Plans of statements seen before.
     pub plans: Plans<Plan>,
+    /// Buffers of the lexer.
+    pub scans: Scans,
     /// Changes what is logged.
     pub log: LogControl,
     /// What is counted.

@@ -9,7 +9,6 @@ use arc_swap::ArcSwap;
 use tokio::time::Instant;
 
 use super::connect::{BackendKey, MySqlConnector, MySqlPools};
-use super::scans::Scans;
 use crate::config::{Config, Protocol};
 use crate::pool::{PoolSettings, Pools, ShardId};
 
@@ -24,8 +23,6 @@ const VERSION_WAIT: Duration = Duration::from_secs(2);
 pub struct Front {
     /// Backends.
     pub pools: Arc<MySqlPools>,
-    /// Buffers of the lexer.
-    pub(super) scans: Scans,
     began: AtomicU64,
 }
 
@@ -34,7 +31,7 @@ impl Front {
     #[must_use]
     pub fn new(config: Arc<ArcSwap<Config>>, settings: PoolSettings, workers: usize) -> Self {
         let pools = Pools::new(MySqlConnector::new(config), settings, workers);
-        Self { pools, scans: Scans::new(workers), began: AtomicU64::new(0) }
+        Self { pools, began: AtomicU64::new(0) }
     }
 
     /// A number that is greater for each transaction that begins later.

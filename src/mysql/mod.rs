@@ -6,7 +6,6 @@ pub mod connect;
 pub mod execution;
 pub mod front;
 pub mod memory;
-mod scans;
 mod session;
 
 use std::sync::Arc;

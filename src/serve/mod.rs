@@ -28,6 +28,7 @@ use crate::mysql;
 use crate::plans::Plans;
 use crate::pool::PoolSettings;
 use crate::postgres;
+use crate::scans::Scans;
 use crate::sessions::Sessions;
 
 pub use reload::ReloadError;
@@ -111,6 +112,7 @@ impl Running {
         let mesh = Arc::new(Mesh {
             catalog,
             plans,
+            scans: Scans::new(workers.count()),
             log,
             metrics: Arc::new(metrics),
             started_at: std::time::Instant::now(),

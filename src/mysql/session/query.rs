@@ -40,12 +40,12 @@ impl Done {
 impl Session {
     /// Runs the statements of a COM_QUERY; `wire` is the whole packet.
     pub(super) async fn query(&mut self, sql: &[u8], wire: &[u8]) -> Outcome<()> {
-        let mut scan = self.mesh.mysql.scans.take(self.worker);
+        let mut scan = self.mesh.scans.take(self.worker);
         let result = match self.read_text(&mut scan, sql) {
             Ok(()) => self.query_scanned(&scan, sql, wire).await,
             Err(error) => Err(error.into()),
         };
-        self.mesh.mysql.scans.put(self.worker, scan);
+        self.mesh.scans.put(self.worker, scan);
         result
     }
 
@@ -149,7 +149,7 @@ impl Session {
         if scanned.flags.has(Flags::SESSION_FUNCTION)
             && let Some(text) = self.with_own_names(sql, scanned.kind)?
         {
-            let mut scan = self.mesh.mysql.scans.take(self.worker);
+            let mut scan = self.mesh.scans.take(self.worker);
             self.read_text(&mut scan, &text)?;
             let [scanned] = scan.statements() else { return Err(super::single::internal("a text fell apart")) };
             let seen = Seen { sql: &text, scanned, literals: scan.literals(scanned), whole: &text };

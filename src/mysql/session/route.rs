@@ -228,11 +228,11 @@ impl Session {
 
     /// The text of a statement without its literals.
     pub(super) fn normalised(&self, sql: &[u8]) -> String {
-        let mut scan = self.mesh.mysql.scans.take(self.worker);
+        let mut scan = self.mesh.scans.take(self.worker);
         let read = scan.scan(sql, self.dialect(), &self.mesh.fingerprint_key);
         let statement = scan.statements().first();
         let text = statement.filter(|_| read.is_ok()).map(|statement| scan.display(statement)).unwrap_or_default();
-        self.mesh.mysql.scans.put(self.worker, scan);
+        self.mesh.scans.put(self.worker, scan);
         text
     }
 }

@@ -74,12 +74,12 @@ impl Session {
                 MeshError::Limit(format!("too many prepared statements in one session (at most {most})")).into()
             );
         }
-        let mut scan = self.mesh.mysql.scans.take(self.worker);
+        let mut scan = self.mesh.scans.take(self.worker);
         let read = self.read_text(&mut scan, sql).and_then(|()| match scan.statements() {
             [scanned] => Ok((*scanned, scan.literals(scanned).into())),
             _ => Err(MeshError::Syntax("a prepared statement is exactly one statement".to_owned())),
         });
-        self.mesh.mysql.scans.put(self.worker, scan);
+        self.mesh.scans.put(self.worker, scan);
         let (scanned, literals): (ScannedStatement, Box<[Literal]>) = read?;
         if scanned.flags.has(Flags::SESSION_FUNCTION)
             && let Some(text) = self.with_own_names(sql, scanned.kind)?

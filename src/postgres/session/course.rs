@@ -7,7 +7,7 @@ use std::time::Duration;
 use sharding::lexer::StatementKind;
 use tokio::time::Instant;
 
-use super::{Session, pieces};
+use super::Session;
 use crate::config::Protocol;
 use crate::log;
 use crate::metrics::{Direction, Tier, Times};
@@ -104,7 +104,7 @@ impl Session {
             waited: times.wait,
             sql,
         };
-        log::slow(&self.config.log, &statement, || pieces::display(&self.mesh, sql, self.modes));
+        log::slow(&self.config.log, &statement, || self.display(sql));
     }
 
     /// Counts what went over the wire since the last time.

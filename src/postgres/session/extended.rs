@@ -14,7 +14,7 @@ use super::Session;
 use super::answer;
 use super::batch::{Deferred, Parked, Portal};
 use super::fault::{self, Fault, Stop};
-use super::pieces::{self, Pieces};
+use super::pieces::Pieces;
 use super::route::Way;
 use super::simple::access_of;
 use super::{effects::Effects, verbs};
@@ -121,7 +121,7 @@ impl Session {
             ))
             .into());
         }
-        let lexed = match pieces::cut(&self.mesh, parse.sql, self.modes) {
+        let lexed = match self.cut(parse.sql) {
             Ok(Pieces::One(lexed)) => lexed,
             // Empty texts are statements too; for the rest the server says best what is wrong.
             Ok(Pieces::Empty | Pieces::Several(_)) | Err(_) => Lexed::unknown(parse.sql),

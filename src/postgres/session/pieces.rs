@@ -1,13 +1,11 @@
 //! A text cut into statements, each with what the lexer says about it.
 //! Out: where they go.
 
-use std::cell::RefCell;
-
 use sharding::lexer::verbs;
-use sharding::lexer::{Dialect, LexError, PostgresModes, Scan, ScannedStatement, StatementKind};
+use sharding::lexer::{Dialect, LexError, Scan, ScannedStatement, StatementKind};
 
+use super::Session;
 use super::effects::Effects;
-use crate::mesh::Mesh;
 use crate::postgres::statements::Lexed;
 
 impl Lexed {
@@ -28,48 +26,56 @@ pub enum Pieces {
     Several(Vec<Lexed>),
 }
 
-thread_local! {
-    /// Warm buffers of the lexer, one set for each worker.
-    static SCAN: RefCell<Scan> = RefCell::new(Scan::new());
-}
-
-/// Cuts a text into statements.
-///
-/// # Errors
-/// [`LexError`]: a literal or comment has no end, or a limit is passed.
-pub fn cut(mesh: &Mesh, sql: &[u8], modes: PostgresModes) -> Result<Pieces, LexError> {
-    let dialect = Dialect::Postgres(modes);
-    SCAN.with_borrow_mut(|scan| {
-        scan.scan(sql, dialect, &mesh.fingerprint_key)?;
-        let piece = |statement: &ScannedStatement| {
-            let verb = if is_verb(statement.kind) { verbs::verb(sql, statement.span, dialect)? } else { None };
-            Ok(Lexed {
-                kind: statement.kind,
-                flags: statement.flags,
-                span: statement.span,
-                verb,
-                fingerprint: statement.fingerprint,
-                literals: scan.literals(statement).into(),
-                placeholders: statement.placeholders as usize,
-                known: true,
-            })
+impl Session {
+    /// Cuts a text into statements.
+    ///
+    /// # Errors
+    /// [`LexError`]: a literal or comment has no end, or a limit is passed.
+    pub(super) fn cut(&self, sql: &[u8]) -> Result<Pieces, LexError> {
+        let mut scan = self.mesh.scans.take(self.worker);
+        let dialect = Dialect::Postgres(self.modes);
+        let pieces = match scan.scan(sql, dialect, &self.mesh.fingerprint_key) {
+            Ok(()) => sorted(&scan, sql, dialect),
+            Err(error) => Err(error),
         };
-        match scan.statements() {
-            [] => Ok(Pieces::Empty),
-            [one] => piece(one).map(Pieces::One),
-            several => several.iter().map(piece).collect::<Result<_, _>>().map(Pieces::Several),
+        self.mesh.scans.put(self.worker, scan);
+        pieces
+    }
+
+    /// The first statement of a text without its literals, for people.
+    pub(super) fn display(&self, sql: &[u8]) -> String {
+        let mut scan = self.mesh.scans.take(self.worker);
+        let mut text = String::new();
+        if scan.scan(sql, Dialect::Postgres(self.modes), &self.mesh.fingerprint_key).is_ok()
+            && let Some(statement) = scan.statements().first()
+        {
+            text = scan.display(statement);
         }
-    })
+        self.mesh.scans.put(self.worker, scan);
+        text
+    }
 }
 
-/// The first statement of a text without its literals, for people.
-pub fn display(mesh: &Mesh, sql: &[u8], modes: PostgresModes) -> String {
-    SCAN.with_borrow_mut(|scan| {
-        if scan.scan(sql, Dialect::Postgres(modes), &mesh.fingerprint_key).is_err() {
-            return String::new();
-        }
-        scan.statements().first().map(|statement| scan.display(statement)).unwrap_or_default()
-    })
+/// What the lexer has found, by its statements.
+fn sorted(scan: &Scan, sql: &[u8], dialect: Dialect) -> Result<Pieces, LexError> {
+    let piece = |statement: &ScannedStatement| {
+        let verb = if is_verb(statement.kind) { verbs::verb(sql, statement.span, dialect)? } else { None };
+        Ok(Lexed {
+            kind: statement.kind,
+            flags: statement.flags,
+            span: statement.span,
+            verb,
+            fingerprint: statement.fingerprint,
+            literals: scan.literals(statement).into(),
+            placeholders: statement.placeholders as usize,
+            known: true,
+        })
+    };
+    match scan.statements() {
+        [] => Ok(Pieces::Empty),
+        [one] => piece(one).map(Pieces::One),
+        several => several.iter().map(piece).collect::<Result<_, _>>().map(Pieces::Several),
+    }
 }
 
 /// Whether a statement may ask something of the session itself.

@@ -12,7 +12,6 @@ use transaction::{Access, ShardIndex};
 
 use super::Session;
 use super::fault::{Fault, Stop};
-use super::pieces;
 use crate::catalog::DatabaseCatalog;
 use crate::config::Protocol;
 use crate::error_code::MeshError;
@@ -204,7 +203,7 @@ impl Session {
                         protocol: Protocol::Postgres,
                         database: Arc::from(&*schema.database),
                         kind: kind(&plan),
-                        statement: pieces::display(&self.mesh, text, self.modes),
+                        statement: self.display(text),
                     };
                     self.mesh.plans.insert(key, Arc::clone(&plan), PLAN_BYTES + 4 * text.len(), label);
                 }

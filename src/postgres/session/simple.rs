@@ -12,7 +12,7 @@ use super::answer;
 use super::effects::{self, Effects};
 use super::fault::{self, Fault, Stop};
 use super::parts::Run;
-use super::pieces::{self, Pieces};
+use super::pieces::Pieces;
 use super::relay::Goal;
 use super::route::{Asked, Way};
 use super::verbs;
@@ -94,7 +94,7 @@ impl Session {
     }
 
     async fn query(&mut self, frame: &[u8], sql: &[u8]) -> Result<Done, Fault> {
-        let pieces = match pieces::cut(&self.mesh, sql, self.modes) {
+        let pieces = match self.cut(sql) {
             Ok(pieces) => pieces,
             // The server says best what is wrong with it.
             Err(_) => Pieces::One(Lexed::unknown(sql)),
@@ -190,7 +190,7 @@ impl Session {
             self.transaction.admits().map_err(|refusal| fault::of_refusal(&refusal))?;
             self.transaction.open_pipeline();
             let text = piece.span.of(sql);
-            let Ok(Pieces::One(alone)) = pieces::cut(&self.mesh, text, self.modes) else {
+            let Ok(Pieces::One(alone)) = self.cut(text) else {
                 return Err(MeshError::Syntax("a statement that cannot be read alone".to_owned()).into());
             };
             if alone.kind == StatementKind::Copy {
