@@ -7,7 +7,7 @@ use sharding::schema::{Function, Protocol, RowsWhere, Schema, ShardInfo, TableRu
 
 fn schema() -> Schema {
     let shards = (0..4).map(|n| ShardInfo { name: format!("s{n}"), database: "shop".to_owned() }).collect();
-    let rows = RowsWhere::Sharded { key: vec!["id".to_owned()], function: Function::Hash };
+    let rows = RowsWhere::Sharded { key: vec!["id".to_owned()], function: Function::Hash, unique_per_shard: false };
     let rule = TableRule { schema: None, name: "items".to_owned(), rows };
     let sql = "create table items (id bigint not null primary key, total int, name varchar(20))";
     Schema::from_sql(Protocol::MySql, "shop", shards, sql, &[rule]).expect("a schema")

@@ -17,7 +17,11 @@ const SHARDS: usize = 4;
 
 fn sharded(name: &str, key: &[&str]) -> TableRule {
     let key = key.iter().map(|column| (*column).to_owned()).collect();
-    TableRule { schema: None, name: name.to_owned(), rows: RowsWhere::Sharded { key, function: Function::Hash } }
+    TableRule {
+        schema: None,
+        name: name.to_owned(),
+        rows: RowsWhere::Sharded { key, function: Function::Hash, unique_per_shard: name == "accounts" },
+    }
 }
 
 fn rule(name: &str, rows: RowsWhere) -> TableRule {
@@ -40,6 +44,7 @@ fn schema(protocol: Protocol, renamed: bool) -> Schema {
         sharded("moments", &["m"]),
         sharded("hashes", &["h"]),
         sharded("prices", &["p"]),
+        sharded("members", &["id"]),
         rule("products", RowsWhere::Reference),
         rule("stamps", RowsWhere::Reference),
         rule("counters", RowsWhere::Reference),

@@ -183,7 +183,7 @@ pub(super) fn declared(config: &Config) -> Vec<TableRow> {
     for database in &config.databases {
         for table in &database.tables {
             let (kind, key, function, shards) = match &table.placement {
-                TablePlacement::Sharded { key, function } => {
+                TablePlacement::Sharded { key, function, .. } => {
                     ("sharded", Some(key.join(",")), Some(function.to_string()), all_shards(database))
                 }
                 TablePlacement::Reference => ("reference", None, None, all_shards(database)),

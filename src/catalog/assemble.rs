@@ -154,6 +154,7 @@ impl<'a> Assembly<'a> {
         if !matches!(table.placement, Placement::Unusable(_)) {
             table.placement = self.placement(&table, rule);
         }
+        table.unique_per_shard = matches!(rule.placement, TablePlacement::Sharded { unique_per_shard: true, .. });
         let split = matches!(table.placement, Placement::Sharded(_) | Placement::Reference);
         if let (true, Some(reason)) = (split && self.source.shards.len() > 1, &self.unsound) {
             table.placement = Placement::Unusable(reason.clone());
@@ -188,7 +189,7 @@ impl<'a> Assembly<'a> {
         match &rule.placement {
             TablePlacement::Reference => Placement::Reference,
             TablePlacement::Single { shard } => Placement::Single(index(*shard)),
-            TablePlacement::Sharded { key, function } => match self.sharding(table, key, *function) {
+            TablePlacement::Sharded { key, function, .. } => match self.sharding(table, key, *function) {
                 Ok(sharding) => Placement::Sharded(sharding),
                 Err(reason) => {
                     let problem = Problem::BadKey { table: table.name.to_string(), reason: reason.clone() };
@@ -233,7 +234,8 @@ impl<'a> Assembly<'a> {
             return;
         }
         for columns in table.unguarded_unique_keys().map(named).collect::<Vec<_>>() {
-            let problem = Problem::UnguardedUnique { table: table.name.to_string(), columns };
+            let vouched = table.unique_per_shard;
+            let problem = Problem::UnguardedUnique { table: table.name.to_string(), columns, vouched };
             self.report(Severity::Warning, None, problem);
         }
     }
@@ -314,6 +316,7 @@ fn table_of(name: &TableName, detail: &TableDetail, kind: TableKind) -> Table {
         columns: detail.columns.clone(),
         placement: Placement::Reference,
         unique_keys: detail.unique_keys.clone(),
+        unique_per_shard: false,
         is_view: kind == TableKind::View,
         reaches: detail.reaches.clone(),
     }
@@ -326,6 +329,7 @@ fn bare(name: &TableName, placement: Placement) -> Table {
         columns: Vec::new(),
         placement,
         unique_keys: Vec::new(),
+        unique_per_shard: false,
         is_view: false,
         reaches: Reaches::Unknown,
     }

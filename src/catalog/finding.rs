@@ -71,6 +71,8 @@ pub enum Problem {
         table: String,
         /// The key's columns.
         columns: String,
+        /// The table's rule accepts that.
+        vouched: bool,
     },
     /// An undeclared table is on several shards.
     Ambiguous {
@@ -116,10 +118,14 @@ impl fmt::Display for Problem {
                 write!(f, "table {table} differs from the one on shard {other}: {difference}")
             }
             Self::BadKey { table, reason } => write!(f, "table {table} cannot be sharded as declared: {reason}"),
-            Self::UnguardedUnique { table, columns } => write!(
-                f,
-                "unique key ({columns}) of sharded table {table} does not contain the shard key: it is unique on each shard only"
-            ),
+            Self::UnguardedUnique { table, columns, vouched } => {
+                let what = if *vouched {
+                    "it is enforced on each shard alone, as the table's rule accepts"
+                } else {
+                    "no shard can enforce it, so writes to it are refused (unique_per_shard = true in the table's rule accepts them)"
+                };
+                write!(f, "unique key ({columns}) of sharded table {table} does not contain the shard key: {what}")
+            }
             Self::Ambiguous { table, shards } => {
                 write!(f, "undeclared table {table} exists on several shards ({shards}): declare it to use it")
             }

@@ -36,7 +36,8 @@ fn source(protocol: Protocol, shards: usize, rules: Vec<TableRule>) -> Source {
 }
 
 fn sharded(name: &str, key: &str) -> TableRule {
-    let placement = TablePlacement::Sharded { key: vec![key.into()], function: ShardFunction::Hash };
+    let placement =
+        TablePlacement::Sharded { key: vec![key.into()], function: ShardFunction::Hash, unique_per_shard: false };
     TableRule { schema: None, name: name.into(), placement }
 }
 
@@ -111,7 +112,8 @@ fn declared_and_undeclared_tables_get_their_places() {
     assert_eq!(
         problems(&assembled.findings),
         [
-            "warning: unique key (id) of sharded table orders does not contain the shard key: it is unique on each shard only",
+            "warning: unique key (id) of sharded table orders does not contain the shard key: no shard can enforce it, so writes to it are refused \
+             (unique_per_shard = true in the table's rule accepts them)",
             "warning: undeclared table both exists on several shards (s0, s1): declare it to use it",
         ]
     );

@@ -83,8 +83,9 @@ fn offline(database: &Database, sql: &str) -> Result<Schema, Vec<String>> {
         rows: match &table.placement {
             TablePlacement::Reference => RowsWhere::Reference,
             TablePlacement::Single { shard: index } => RowsWhere::Single(shard(*index)),
-            TablePlacement::Sharded { key, function: ShardFunction::Hash } => {
-                RowsWhere::Sharded { key: key.clone(), function: Function::Hash }
+            TablePlacement::Sharded { key, function: ShardFunction::Hash, unique_per_shard } => {
+                let (key, unique_per_shard) = (key.clone(), *unique_per_shard);
+                RowsWhere::Sharded { key, function: Function::Hash, unique_per_shard }
             }
         },
     };

@@ -213,6 +213,8 @@ pub enum TablePlacement {
         key: Vec<String>,
         /// Key to shard.
         function: ShardFunction,
+        /// Unique keys that lack the shard key may be written, though each shard checks only its own rows.
+        unique_per_shard: bool,
     },
     /// A full copy on every shard.
     Reference,

@@ -109,6 +109,7 @@ pub(super) struct RawTable {
     pub r#type: Option<At<String>>,
     pub key: Option<At<Vec<At<String>>>>,
     pub function: At<String>,
+    pub unique_per_shard: At<bool>,
     pub shard: Option<At<String>>,
 }
 

@@ -80,7 +80,11 @@ fn a_small_file_resolves_every_reference_and_default() {
     assert_eq!(
         placements,
         [
-            TablePlacement::Sharded { key: vec!["customer_id".to_owned()], function: ShardFunction::Hash },
+            TablePlacement::Sharded {
+                key: vec!["customer_id".to_owned()],
+                function: ShardFunction::Hash,
+                unique_per_shard: false
+            },
             TablePlacement::Reference,
             TablePlacement::Single { shard: 1 },
         ]

@@ -16,3 +16,4 @@ mod mysql_sessions;
 mod postgres_sessions;
 mod private_servers;
 mod trouble;
+mod unique_keys;

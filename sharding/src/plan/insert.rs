@@ -15,7 +15,7 @@ use super::select::noted;
 use super::source::Source;
 use super::spread::{RowList, Spread, SpreadAnswer};
 use super::walk::{RelationKind, Walk};
-use super::write::{is_key, returning};
+use super::write::{is_key, returning, unguarded};
 use super::{Plan, Several};
 use crate::placement::KeyType;
 use crate::route::{Alike, Key, Operand, RouteRule, RowRule, RowsRule};
@@ -156,6 +156,9 @@ pub(super) fn insert(walk: &mut Walk<'_>, insert: &Insert) -> Result<Plan, Refus
         return Err(Refusal::unsupported(
             "REPLACE, IGNORE, ON DUPLICATE KEY and ON CONFLICT on a table with a unique key that lacks the shard key",
         ));
+    }
+    if !reference {
+        unguarded(walk.source, &table, None)?;
     }
     if insert.overriding == Some(InsertOverriding::User) {
         return Err(Refusal::unsupported("OVERRIDING USER VALUE on a sharded or reference table"));

@@ -10,10 +10,12 @@ use super::fact::RelationId;
 use super::names::idents;
 use super::refusal::Refusal;
 use super::select::{Reason, noted};
+use super::source::Source;
 use super::spread::{Spread, SpreadAnswer};
 use super::walk::{RelationKind, Tree, Walk};
 use super::{Plan, Several};
 use crate::route::RouteRule;
+use crate::schema::{Column, DefaultKind, Table, UniqueKey};
 
 /// The parts of an UPDATE or DELETE that the choice depends on.
 struct Change<'s> {
@@ -62,6 +64,12 @@ pub(super) fn update(walk: &mut Walk<'_>, update: &sqlparser::ast::Update) -> Re
             let key = hidden || first.iter().any(|id| is_key(walk, *id, &name));
             if key {
                 walk.refuse(format!("UPDATE of a shard key ({name})"));
+            }
+            let tables: Vec<_> = first.iter().filter_map(|id| walk.tables.get(*id).cloned().flatten()).collect();
+            for table in tables {
+                if let Err(refusal) = unguarded(walk.source, &table, Some(&name)) {
+                    walk.refusal.get_or_insert(refusal);
+                }
             }
         }
     }
@@ -151,6 +159,32 @@ pub(super) fn is_key(walk: &Walk<'_>, relation: RelationId, name: &str) -> bool 
         let column = table.column(name);
         table.sharding().is_some_and(|sharding| column.is_some_and(|column| sharding.key.contains(&column)))
     })
+}
+
+/// Refuses to write a unique key that no shard can enforce alone: all of a new row, or this column.
+pub(super) fn unguarded(source: &Source<'_>, table: &Table, written: Option<&str>) -> Result<(), Refusal> {
+    if table.unique_per_shard || source.schema.shards.len() < 2 {
+        return Ok(());
+    }
+    let written = written.map(|name| table.column(name));
+    let generated = |column: &Column| column.default == DefaultKind::Generated;
+    let touches = |key: &&UniqueKey| match written {
+        None => true,
+        // A key over expressions or over generated columns may change with any column.
+        Some(column) => {
+            key.columns.is_empty()
+                || column.is_none_or(|column| key.columns.contains(&column))
+                || key.columns.iter().any(|at| table.columns.get(*at).is_none_or(generated))
+        }
+    };
+    let Some(key) = table.unguarded_unique_keys().find(touches) else { return Ok(()) };
+    let names: Vec<&str> = key.columns.iter().filter_map(|at| Some(table.columns.get(*at)?.name.as_str())).collect();
+    let key = if names.is_empty() { "over expressions".to_owned() } else { format!("({})", names.join(", ")) };
+    Err(Refusal::unsupported(format!(
+        "a write to unique key {key} of sharded table {}: it lacks the shard key, so no shard can enforce it \
+         (unique_per_shard = true in the table's rule accepts that)",
+        table.name
+    )))
 }
 
 /// The relations whose columns a multi-table UPDATE of MySQL sets; all of them where that is not certain.

@@ -37,6 +37,8 @@ pub enum RowsWhere {
         key: Vec<String>,
         /// The placement function.
         function: Function,
+        /// See [`Table::unique_per_shard`].
+        unique_per_shard: bool,
     },
     /// A copy on every shard.
     Reference,
@@ -94,7 +96,10 @@ impl Schema {
             match tables.get_mut(&name) {
                 None => faults.push(format!("table {name} has a rule, but the schema does not create it")),
                 Some(table) => match placement(table, &rule.rows, protocol, schema.shards.len()) {
-                    Ok(placement) => table.placement = placement,
+                    Ok(placement) => {
+                        table.placement = placement;
+                        table.unique_per_shard = matches!(rule.rows, RowsWhere::Sharded { unique_per_shard: true, .. });
+                    }
                     Err(fault) => faults.push(format!("table {name}: {fault}")),
                 },
             }
@@ -112,7 +117,7 @@ fn placement(table: &Table, rows: &RowsWhere, protocol: Protocol, shards: usize)
         RowsWhere::Reference => Ok(Placement::Reference),
         RowsWhere::Single(shard) if usize::from(*shard) < shards => Ok(Placement::Single(*shard)),
         RowsWhere::Single(shard) => Err(format!("there is no shard number {shard}")),
-        RowsWhere::Sharded { key, function } => {
+        RowsWhere::Sharded { key, function, .. } => {
             let mut columns = Vec::new();
             for name in key {
                 let name = if protocol == Protocol::MySql { name.to_lowercase() } else { name.clone() };
@@ -202,6 +207,7 @@ fn table(protocol: Protocol, create: &CreateTable) -> Table {
         columns,
         placement: Placement::Single(0),
         unique_keys,
+        unique_per_shard: false,
         is_view: false,
         reaches: Reaches::Nothing,
     }

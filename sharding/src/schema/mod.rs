@@ -76,6 +76,8 @@ pub struct Table {
     pub placement: Placement,
     /// Every unique key, the primary key first if there is one: indexes into `columns`.
     pub unique_keys: Vec<UniqueKey>,
+    /// Its rule vouches that values of the unique keys without the shard key are unique over all shards.
+    pub unique_per_shard: bool,
     /// True for views and materialised views.
     pub is_view: bool,
     /// What is read or written behind the statement's back: by a view's text, a table's triggers, rules or cascades.
@@ -338,7 +340,7 @@ impl Table {
     }
 
     /// Unique keys that do not contain the whole shard key: no shard can enforce them alone, so `check` reports them
-    /// and statements that rely on them are refused.
+    /// and statements that write them are refused, unless `unique_per_shard`.
     pub fn unguarded_unique_keys(&self) -> impl Iterator<Item = &UniqueKey> {
         let key: &[usize] = self.sharding().map_or(&[], |sharding| &sharding.key);
         self.unique_keys.iter().filter(move |unique| !key.iter().all(|column| unique.columns.contains(column)))

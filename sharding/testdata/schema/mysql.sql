@@ -85,3 +85,12 @@ CREATE TABLE stamps (id INT PRIMARY KEY, label VARCHAR(20), changed DATETIME DEF
 CREATE TABLE counters (id INT AUTO_INCREMENT PRIMARY KEY, label VARCHAR(20), n INT);
 CREATE TABLE audit (id INT PRIMARY KEY, what TEXT);
 CREATE TABLE archive (id INT PRIMARY KEY, what TEXT);
+CREATE TABLE members (
+    id INT NOT NULL PRIMARY KEY,
+    email VARCHAR(50) NOT NULL,
+    nick VARCHAR(40),
+    note VARCHAR(40),
+    slug VARCHAR(40) GENERATED ALWAYS AS (LOWER(nick)) STORED,
+    UNIQUE (email),
+    UNIQUE (id, note)
+);

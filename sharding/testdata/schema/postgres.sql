@@ -87,3 +87,12 @@ CREATE TABLE audit (id int PRIMARY KEY, what text);
 CREATE TABLE archive (id int PRIMARY KEY, what text);
 CREATE TABLE other.orders (id int PRIMARY KEY, what text);
 CREATE TABLE "Mixed" ("Id" int PRIMARY KEY, "Name" text);
+CREATE TABLE members (
+    id INT NOT NULL PRIMARY KEY,
+    email VARCHAR(50) NOT NULL,
+    nick VARCHAR(40),
+    note VARCHAR(40),
+    slug varchar(40) GENERATED ALWAYS AS (lower(nick)) STORED,
+    UNIQUE (email),
+    UNIQUE (id, note)
+);

@@ -225,10 +225,11 @@ impl<'r> Scope<'r> {
         let word = name(table.r#type.as_ref(), "database.table.type", owner, faults)?;
         let kind = TableType::from_word(word)?;
         if kind != TableType::Sharded {
-            let function = &table.function;
+            let (function, unique) = (&table.function, &table.unique_per_shard);
             let written = [
                 ("key", table.key.as_ref().map(At::span)),
                 ("function", Some(function.span()).filter(|p| *p != crate::config::error::NOWHERE)),
+                ("unique_per_shard", Some(unique.span()).filter(|p| *p != crate::config::error::NOWHERE)),
             ];
             for (what, place) in written {
                 if let Some(place) = place {
@@ -254,6 +255,7 @@ impl<'r> Scope<'r> {
             TableType::Sharded => Some(TablePlacement::Sharded {
                 key: key_columns(table, owner, faults)?,
                 function: ShardFunction::from_word(table.function.get_ref())?,
+                unique_per_shard: *table.unique_per_shard.get_ref(),
             }),
         }
     }
