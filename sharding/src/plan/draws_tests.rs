@@ -26,6 +26,7 @@ fn schema() -> Schema {
         columns: vec![column("id", from("public.t_id_seq")), column("a", Takes::Nothing), column("n", last)],
         placement: Placement::Single(0),
         unique_keys: Vec::new(),
+        unique_per_shard: false,
         is_view: false,
         reaches,
     };
