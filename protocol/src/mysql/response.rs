@@ -141,6 +141,7 @@ pub struct Scanner {
     next_sequence: u8,
     status: Option<u16>,
     failed: bool,
+    rows: u64,
 }
 
 impl Scanner {
@@ -163,6 +164,7 @@ impl Scanner {
             next_sequence: 1,
             status: None,
             failed: false,
+            rows: 0,
         }
     }
 
@@ -202,6 +204,12 @@ impl Scanner {
     #[must_use]
     pub fn failed(&self) -> bool {
         self.failed
+    }
+
+    /// Rows of the last result set.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.rows
     }
 
     /// Whether the answer is complete.
@@ -338,6 +346,7 @@ impl Scanner {
                     self.phase = if self.deprecate_eof { Phase::Done } else { Phase::PreparedEnd };
                 }
             }
+            Phase::Rows => self.rows += 1,
             _ => {}
         }
     }
@@ -401,6 +410,7 @@ impl Scanner {
                     return Err(WireError::Malformed("number of columns"));
                 }
                 self.phase = Phase::Definitions { left: columns };
+                self.rows = 0;
                 Ok(Event::Columns(columns))
             }
             _ => Err(WireError::Malformed("unexpected first packet")),

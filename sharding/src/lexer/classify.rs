@@ -50,6 +50,8 @@ pub(super) struct Classifier<'a> {
     ordinals: u32,
     type_numbers: u32,
     atomic: u32,
+    limited: bool,
+    united: bool,
 }
 
 impl<'a> Classifier<'a> {
@@ -71,6 +73,8 @@ impl<'a> Classifier<'a> {
             ordinals: NOWHERE,
             type_numbers: NOWHERE,
             atomic: 0,
+            limited: false,
+            united: false,
         }
     }
 
@@ -151,7 +155,13 @@ impl<'a> Classifier<'a> {
             TokenKind::Word => self.word(word, keyword),
             TokenKind::LeftParenthesis => self.open(raw),
             TokenKind::RightParenthesis => self.close(),
-            TokenKind::Comma | TokenKind::Literal(_) | TokenKind::Placeholder => self.table_name = false,
+            TokenKind::Comma => {
+                self.table_name = false;
+                if self.before == Keyword::Limit && self.mysql {
+                    self.flags.set(Flags::FOUND_ROWS_DIFFER);
+                }
+            }
+            TokenKind::Literal(_) | TokenKind::Placeholder => self.table_name = false,
             TokenKind::QuotedIdentifier | TokenKind::Dot => {}
             TokenKind::UserVariable => self.user_variable(),
             TokenKind::SystemVariable => self.system_variable(raw),
@@ -204,7 +214,25 @@ impl<'a> Classifier<'a> {
             || (self.words == 1 && matches!(keyword, K::Insert | K::Replace));
         let previous = self.previous.keyword;
         match keyword {
-            K::Select => self.verb = keyword,
+            K::Select => {
+                self.verb = keyword;
+                if self.mysql && matches!(self.first(), K::Insert | K::Replace | K::Create) {
+                    self.flags.set(Flags::FOUND_ROWS_DIFFER);
+                }
+            }
+            K::Offset if self.mysql => self.flags.set(Flags::FOUND_ROWS_DIFFER),
+            K::Limit if self.mysql => {
+                self.limited = true;
+                if self.united {
+                    self.flags.set(Flags::FOUND_ROWS_DIFFER);
+                }
+            }
+            K::Union | K::Except | K::Intersect if self.mysql => {
+                self.united = true;
+                if self.limited {
+                    self.flags.set(Flags::FOUND_ROWS_DIFFER);
+                }
+            }
             K::Insert | K::Delete | K::Replace | K::Merge if previous != K::On => {
                 self.pending = Pending::Write;
                 self.verb = keyword;

@@ -48,6 +48,7 @@ flags! {
     31 RETURNING "Has RETURNING."
     32 NOTIFY "Calls pg_notify()."
     33 DIAGNOSTICS "Reads the diagnostics area: SHOW WARNINGS, SHOW ERRORS, GET DIAGNOSTICS, @@warning_count, @@error_count."
+    34 FOUND_ROWS_DIFFER "MySQL: FOUND_ROWS() after it may differ from the number of its rows: OFFSET, LIMIT with UNION, SELECT in a write."
 }
 
 impl Flags {

@@ -14,7 +14,7 @@ use super::relay::Passing;
 use super::single::Outgoing;
 use super::state::State;
 use super::trouble::{Outcome, Trouble};
-use super::{Session, Statements, Temporary};
+use super::{Last, Session, Statements, Temporary};
 use crate::error_code::MeshError;
 use crate::interrupt::Reason;
 
@@ -35,7 +35,7 @@ impl Session {
                 Ok(true)
             }
             Err(Trouble::Server(payload)) => {
-                put_packet(&mut self.client.output, 1, &payload);
+                self.tell_server_error(Place::FIRST, &payload);
                 Ok(true)
             }
             Err(trouble) => Err(trouble),
@@ -105,6 +105,7 @@ impl Session {
         self.drop_pins();
         self.statements = Statements::default();
         self.temporary = Temporary::default();
+        self.last = Last::default();
         let fresh = State::new(self.state.capabilities, self.collation, self.server)
             .map_err(|set| MeshError::Unsupported(format!("the character set {set}")))?;
         let old = std::mem::replace(&mut self.state, fresh);
@@ -196,6 +197,7 @@ impl Session {
     pub(super) fn put_ok_with_schema(&mut self, place: Place) {
         let mut block = Vec::new();
         protocol::mysql::session_state::put_schema(&mut block, self.state.schema.as_deref().unwrap_or_default());
+        self.last.affected(0);
         let ok = OkPacket { status: self.status(), state: &block, ..OkPacket::default() };
         self.client.put_ok(place, &ok);
     }

@@ -76,6 +76,7 @@ impl Session {
     /// Puts an error of ours into the client's output, and counts it.
     pub(super) fn tell_error(&mut self, place: Place, error: &MeshError) {
         self.mesh.metrics.error(Protocol::MySql, error);
+        self.note_error(error);
         self.client.put_error(place, error);
     }
 

@@ -259,6 +259,7 @@ impl Session {
         let name = self.shard_name(shard);
         if index < self.held.len() {
             let held = self.held.remove(index);
+            self.last.forget(held.shard);
             held.lease.close(CloseReason::Broken);
             self.show_pin();
         }
@@ -271,6 +272,7 @@ impl Session {
             return;
         }
         let held = self.held.remove(index);
+        self.last.forget(held.shard);
         let pools = std::sync::Arc::clone(&self.mesh.mysql.pools);
         let limit = self.mesh.config.load().timeouts.cancel;
         let (key, id) = (*held.lease.key(), held.lease.connection_id);
@@ -309,6 +311,9 @@ impl Session {
         }
         self.show_pin();
         self.release_free();
+        for held in &self.held {
+            self.last.forget(held.shard);
+        }
         // What is still held is in the middle of something that nobody will end.
         self.held.clear();
     }
@@ -329,6 +334,7 @@ impl Session {
                 continue;
             }
             let held = self.held.remove(index);
+            self.last.forget(held.shard);
             // A backend that was taken without a schema and has one now fits no pool.
             let fits = held.lease.key().in_schema == held.lease.memory.schema.is_some();
             let clean = held.status.is_some() && !held.unclean && held.lease.input.is_empty() && fits;
@@ -344,6 +350,11 @@ impl Session {
     pub(super) async fn ask_status(&mut self, index: usize) -> Outcome<Learnt> {
         let Some(held) = self.held.get_mut(index) else { return Ok(Learnt::default()) };
         put_packet(&mut held.lease.output, 0, &[code::PING]);
+        self.read_status(index).await
+    }
+
+    /// Reads the answer to the PING that a backend was sent.
+    pub(super) async fn read_status(&mut self, index: usize) -> Outcome<Learnt> {
         let mut last = Vec::new();
         if let Err(error) = self.own_packets(index, Answer::Simple, |_, payload| last = payload.to_vec()).await {
             return Err(self.lose(index, &error));

@@ -1,6 +1,7 @@
 //! One client's session: login, then one command after the other until it leaves.
 //! Out: what the pools, plans and commit protocols decide; each file here has one part of the session's work.
 
+mod bindings;
 mod charset;
 mod client;
 mod commands;
@@ -8,9 +9,11 @@ mod course;
 mod cursors;
 mod diagnostics;
 mod fixed;
+mod grid;
 mod held;
 mod insert_id;
 mod kill;
+mod last;
 mod local;
 mod login;
 mod own_names;
@@ -51,6 +54,7 @@ use crate::sessions::{Activity, Entry, Identity};
 use client::{Client, Place, ReadError};
 use course::Course;
 use held::Held;
+use last::Last;
 use login::Admitted;
 use route::Catalogued;
 use state::State;
@@ -81,8 +85,7 @@ pub(super) struct Session {
     temporary: Temporary,
     course: Course,
     counters: Arc<WorkerMetrics>,
-    /// Packets of the answer to SHOW WARNINGS, of the last statement, if it left any and its backend is gone.
-    diagnostics: Option<Vec<Vec<u8>>>,
+    last: Last,
 }
 
 /// Serves one client until it leaves.
@@ -164,7 +167,7 @@ impl Session {
             temporary: Temporary::default(),
             course: Course::new(),
             counters: Arc::clone(mesh.metrics.worker(usize::from(worker.0))),
-            diagnostics: None,
+            last: Last::default(),
             held: Vec::new(),
             begin_failed: None,
             began: 0,
@@ -368,6 +371,7 @@ impl Session {
     }
 
     fn put_ok(&mut self, place: Place) {
+        self.last.affected(0);
         let ok = OkPacket { status: self.status(), ..OkPacket::default() };
         self.client.put_ok(place, &ok);
     }

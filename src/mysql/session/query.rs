@@ -16,6 +16,9 @@ use super::single::{Facts, Outgoing};
 use super::trouble::{Outcome, Trouble};
 use super::{MeshError, Session};
 
+/// What a statement asks of the one before it.
+pub(super) const ASKS_BACK: Flags = Flags::FOUND_ROWS.with(Flags::ROW_COUNT).with(Flags::DIAGNOSTICS);
+
 /// Where the exchange stands after a statement.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Done {
@@ -65,6 +68,7 @@ impl Session {
                 self.statement(&seen, Some(wire), Place::FIRST).await.map(|_| ())
             }
             [] => {
+                self.last.failed(1065, *b"42000", b"Query was empty");
                 self.client.put_err(1, 1065, *b"42000", b"Query was empty");
                 Ok(())
             }
@@ -103,7 +107,7 @@ impl Session {
                     return Ok(());
                 }
                 Err(Trouble::Server(payload)) => {
-                    protocol::mysql::packet::put_packet(&mut self.client.output, place.sequence, &payload);
+                    self.tell_server_error(place, &payload);
                     return Ok(());
                 }
                 Err(trouble) => return Err(trouble),
@@ -124,6 +128,30 @@ impl Session {
 
     async fn run_statement(&mut self, seen: &Seen<'_>, wire: Option<&[u8]>, place: Place) -> Outcome<Done> {
         let (sql, scanned) = (seen.sql, seen.scanned);
+        if scanned.flags.any(ASKS_BACK) {
+            self.fetch_left().await?;
+        } else {
+            self.begin_diagnostics(sql, scanned).await?;
+        }
+        if scanned.flags.any(ASKS_BACK.with(Flags::SESSION_FUNCTION)) {
+            self.transaction.admits().map_err(|r| super::trouble::refusal(&r))?;
+            if let Some(done) = self.answer_here(sql, place) {
+                return Ok(done);
+            }
+            if let Some(text) = self.with_own_names(sql, scanned.kind, true)? {
+                let mut scan = self.mesh.scans.take(self.worker);
+                self.read_text(&mut scan, &text)?;
+                let [scanned] = scan.statements() else { return Err(super::single::internal("a text fell apart")) };
+                let seen = Seen { sql: &text, scanned, literals: scan.literals(scanned), whole: &text };
+                return self.run_as_written(&seen, None, place).await;
+            }
+        }
+        self.run_as_written(seen, wire, place).await
+    }
+
+    /// Runs a statement in which nothing is left that servers would answer otherwise.
+    async fn run_as_written(&mut self, seen: &Seen<'_>, wire: Option<&[u8]>, place: Place) -> Outcome<Done> {
+        let (sql, scanned) = (seen.sql, seen.scanned);
         if has_verb(scanned.kind) {
             let said =
                 verbs::verb(sql, scanned.span, self.dialect()).map_err(|error| MeshError::Syntax(error.to_string()))?;
@@ -137,23 +165,13 @@ impl Session {
             }
         }
         self.transaction.admits().map_err(|r| super::trouble::refusal(&r))?;
-        if let Some(done) = self.diagnose(sql, scanned, place).await? {
+        if let Some(done) = self.diagnose(sql, scanned, place, false).await? {
             return Ok(done);
         }
-        if (scanned.kind == StatementKind::Show || scanned.flags.has(Flags::SESSION_FUNCTION))
+        if scanned.kind == StatementKind::Show
             && let Some(done) = self.answer_here(sql, place)
         {
             return Ok(done);
-        }
-        self.refuse_what_is_elsewhere(scanned.flags)?;
-        if scanned.flags.has(Flags::SESSION_FUNCTION)
-            && let Some(text) = self.with_own_names(sql, scanned.kind)?
-        {
-            let mut scan = self.mesh.scans.take(self.worker);
-            self.read_text(&mut scan, &text)?;
-            let [scanned] = scan.statements() else { return Err(super::single::internal("a text fell apart")) };
-            let seen = Seen { sql: &text, scanned, literals: scan.literals(scanned), whole: &text };
-            return self.send_statement(&seen, None, place).await;
         }
         self.send_statement(seen, wire, place).await
     }
@@ -268,15 +286,6 @@ impl Session {
             }
             said => self.transaction_verb(said, place).await,
         }
-    }
-
-    /// What a statement reads of the one before it is on that one's backend, if the session still has it.
-    fn refuse_what_is_elsewhere(&self, flags: Flags) -> Result<(), MeshError> {
-        if self.held.is_empty() && flags.any(Flags::FOUND_ROWS.with(Flags::ROW_COUNT)) {
-            let text = "FOUND_ROWS() and ROW_COUNT() outside of a transaction, without SQL_CALC_FOUND_ROWS before";
-            return Err(MeshError::Unsupported(text.to_owned()));
-        }
-        Ok(())
     }
 }
 

@@ -21,8 +21,8 @@ use crate::mysql::backend::MySqlBackend;
 /// What an answer was.
 #[derive(Debug, Default)]
 pub(super) struct Report {
-    /// Code of the ERR that ended it.
-    pub failed: Option<u16>,
+    /// The ERR that ended it.
+    pub failed: Option<Box<Failure>>,
     /// Status flags of its last OK or EOF.
     pub status: Option<u16>,
     /// Sequence number after its last packet.
@@ -33,10 +33,31 @@ pub(super) struct Report {
     pub warnings: u16,
     /// The last generated id, if one was reported.
     pub last_insert_id: u64,
+    /// Rows that its last OK counts.
+    pub affected_rows: u64,
+    /// Its last result was rows.
+    pub with_rows: bool,
+    /// How many.
+    pub rows: u64,
     /// Head of the answer to a PREPARE, as the server sent it.
     pub prepared: Option<PreparedHead>,
     /// A change of state waits for the next OK: this answer ended with an EOF.
     pub state_pending: bool,
+}
+
+impl Report {
+    /// Whether rows wait to be fetched.
+    pub(super) fn has_cursor(&self) -> bool {
+        self.status.is_some_and(|flags| flags & status::CURSOR_EXISTS != 0)
+    }
+}
+
+/// An ERR.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub code: u16,
+    pub sqlstate: [u8; 5],
+    pub message: Box<[u8]>,
 }
 
 /// How an answer is passed on.
@@ -121,6 +142,7 @@ impl Session {
             }
             if scanner.is_done() {
                 report.next_sequence = scanner.next_sequence();
+                report.rows = scanner.rows();
                 if killed {
                     // The KILL may have come too late: asking for the status takes what it left behind.
                     report.status = None;
@@ -278,17 +300,23 @@ fn look<'a>(
     let payload = packet.get_mut(HEADER..).unwrap_or_default();
     match event {
         Event::Err => {
-            report.failed = Some(ErrPacket::decode(payload)?.code);
+            let err = ErrPacket::decode(payload)?;
+            let failure = Failure { code: err.code, sqlstate: err.sqlstate, message: err.message.into() };
+            report.failed = Some(Box::new(failure));
             report.status = None;
         }
         Event::Ok => {
             if passing.place.more && last {
                 more_follows(payload, false);
             }
+            let first = payload.first().copied().unwrap_or_default();
             let ok = OkPacket::decode(payload, capabilities)?;
             report.status = Some(ok.status);
             report.state_pending = false;
             report.warnings = ok.warnings;
+            if first == 0 {
+                (report.with_rows, report.affected_rows) = (false, ok.affected_rows);
+            }
             if ok.last_insert_id != 0 {
                 report.last_insert_id = ok.last_insert_id;
             }
@@ -304,6 +332,7 @@ fn look<'a>(
                 more_follows(payload, true);
             }
         }
+        Event::Columns(_) => report.with_rows = true,
         Event::Prepared(head) => {
             report.prepared = Some(head);
             report.status = Some(0);

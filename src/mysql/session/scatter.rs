@@ -9,18 +9,18 @@ use protocol::mysql::reply::{EofPacket, OkPacket};
 use protocol::mysql::response::{Answer, Event, Scanner};
 use protocol::mysql::row::Field;
 use protocol::mysql::wire::put_lenenc;
-use sharding::lexer;
+use sharding::lexer::{self, Flags};
 use sharding::merge::{Limits, Merger};
 use sharding::plan::{Bound, Merge, Several, TextValues};
 use sharding::value::Value;
 use tokio::time::Instant;
 use transaction::{Access, Command, Gone, Ran, Send, ShardIndex};
 
+use super::bindings::Bindings;
 use super::client::Place;
 use super::query::Done;
 use super::route::{Routed, refused};
 use super::single::{Facts, internal};
-use super::statements::Bindings;
 use super::streams::Stream;
 use super::trouble::{self, Outcome, Trouble};
 use super::{MeshError, Session};
@@ -163,7 +163,7 @@ impl Session {
         limits: Limits,
         streams: &mut [Stream],
         sequence: &mut u8,
-    ) -> Outcome<u16> {
+    ) -> Outcome<u64> {
         let binary = streams.iter().any(|stream| stream.scanner.answers() == Answer::Execute);
         for number in 0..streams.len() {
             self.scatter_head(merge, streams, number, binary, sequence).await?;
@@ -180,9 +180,11 @@ impl Session {
         };
         let mut fields: Vec<Field> = Vec::new();
         let mut payload = Vec::new();
+        let mut count = 0;
         loop {
             while let Some(row) = merger.pop().map_err(merge_error)? {
                 let Some(rows) = streams.first().and_then(|stream| stream.rows.as_ref()) else { break };
+                count += 1;
                 payload.clear();
                 rows.put(&row, &mut fields, &mut payload).map_err(|error| unreadable(&error))?;
                 *sequence = put_packet(&mut self.client.output, *sequence, &payload);
@@ -207,7 +209,7 @@ impl Session {
                 _ => return Err(internal("an unexpected packet among rows")),
             }
         }
-        Ok(streams.iter().fold(0u16, |sum, stream| sum.saturating_add(stream.warnings)))
+        Ok(count)
     }
 
     /// Reads a shard's column definitions; those of the first go to the client, but for the hidden ones.
@@ -261,7 +263,7 @@ impl Session {
     /// Reads what is left of every stream, notes how each shard stands, and ends the answer.
     async fn scatter_end(
         &mut self,
-        result: Outcome<u16>,
+        result: Outcome<u64>,
         streams: &mut [Stream],
         facts: &Facts<'_>,
         place: Place,
@@ -280,19 +282,28 @@ impl Session {
             self.drain(stream, failed).await;
             self.note_stream(stream, facts).await;
         }
+        let warnings = streams.iter().fold(0u16, |sum, stream| sum.saturating_add(stream.warnings));
+        if warnings > 0 && !failed {
+            let mut conditions = Vec::new();
+            for stream in streams.iter().filter(|stream| stream.warnings > 0) {
+                conditions.extend(self.conditions_on(stream.shard).await?.0.unwrap_or_default());
+            }
+            self.last.warned(warnings.into(), conditions);
+        }
         let ran = if failed { Ran::Failed { others_changed: false } } else { Ran::Well };
         let flow = self.transaction.statement_ended(ran);
         self.drive(flow).await;
         let place = Place { sequence, ..place };
         match result {
-            Ok(warnings) => {
+            Ok(rows) => {
+                self.last.merged((!facts.flags.has(Flags::FOUND_ROWS_DIFFER)).then_some(rows));
                 let ok = OkPacket { status: self.status(), warnings, ..OkPacket::default() };
                 self.client.put_end_of_rows(place, &ok);
                 return Ok(Done::at(place));
             }
             Err(Trouble::Server(payload)) => {
                 self.course.server_error = true;
-                put_packet(&mut self.client.output, sequence, &payload);
+                self.tell_server_error(place, &payload);
             }
             Err(Trouble::Told(error)) => self.tell_error(place, &error),
             Err(_) => {}

@@ -1,12 +1,15 @@
 //! A statement on one shard: its transaction is begun there if need be, the statement is sent as it came, the answer is
 //! passed on, and what the session must know of it is noted. Out: choosing the shard.
 
+use protocol::mysql::command::code;
+use protocol::mysql::packet::put_packet;
 use protocol::mysql::response::{Answer, Event};
 use sharding::lexer::{Flags, ScannedStatement, StatementKind};
 use tokio::time::Instant;
 use transaction::{Access, Command, Gone, Ran, ShardIndex};
 
 use super::Session;
+use super::last::SHOW_WARNINGS;
 use super::relay::{Passing, Report};
 use super::trouble::{self, Outcome, Trouble};
 use crate::error_code::MeshError;
@@ -32,8 +35,7 @@ impl Outgoing<'_> {
 }
 
 /// What leaves more behind than a temporary table.
-const LEAVES_STATE: Flags =
-    Flags::USER_VARIABLE_ASSIGN.with(Flags::NAMED_LOCK).with(Flags::LAST_INSERT_ID_SET).with(Flags::CALC_FOUND_ROWS);
+const LEAVES_STATE: Flags = Flags::USER_VARIABLE_ASSIGN.with(Flags::NAMED_LOCK).with(Flags::LAST_INSERT_ID_SET);
 
 /// What the text of a statement says about the state that it leaves behind.
 #[derive(Debug, Clone)]
@@ -59,6 +61,11 @@ impl<'a> Facts<'a> {
         sql: b"",
         parameters: b"",
     };
+
+    /// Whether it is a statement of the client's.
+    fn is_statement(&self) -> bool {
+        !self.sql.is_empty()
+    }
 
     /// Of a statement with these parameters.
     pub(super) fn of(scanned: &ScannedStatement, sql: &'a [u8], parameters: &'a [u8]) -> Self {
@@ -222,15 +229,28 @@ impl Session {
         let Some(index) = self.held.iter().position(|held| held.shard == shard) else { return Ok(()) };
         let failed = report.failed.is_some();
         let mut learnt = report.learnt;
-        if access.is_some() {
-            self.keep_diagnostics(index, report).await?;
+        let ask = report.state_pending || self.held.get(index).is_some_and(|held| held.status.is_none());
+        let read_left = facts.is_statement() && self.note_left(shard, report, facts);
+        if let Some(held) = self.held.get_mut(index) {
+            // Both in one write.
+            if ask {
+                put_packet(&mut held.lease.output, 0, &[code::PING]);
+            }
+            if read_left {
+                held.lease.put_query(SHOW_WARNINGS);
+            }
         }
-        let unknown = self.held.get(index).is_some_and(|held| held.status.is_none());
-        if unknown || report.state_pending {
-            let more = self.ask_status(index).await?;
+        if ask {
+            let more = self.read_status(index).await?;
             learnt.hidden_change |= more.hidden_change;
             learnt.one_shot |= more.one_shot;
             learnt.collation_unknown |= more.collation_unknown;
+        }
+        if read_left {
+            self.read_left(shard, report).await?;
+        }
+        if facts.flags.has(Flags::CALC_FOUND_ROWS) && !failed && !report.has_cursor() {
+            self.ask_found_rows(shard).await?;
         }
         if report.last_insert_id != 0 {
             self.note_insert_id(index, report.last_insert_id, facts).await?;
@@ -278,7 +298,6 @@ impl Session {
             _ if flags.has(Flags::NAMED_LOCK) => Some("named lock"),
             _ if flags.has(Flags::USER_VARIABLE_ASSIGN) && !literal_set => Some("computed user variable"),
             _ if flags.has(Flags::LAST_INSERT_ID_SET) => Some("LAST_INSERT_ID(expression)"),
-            _ if flags.has(Flags::CALC_FOUND_ROWS) => Some("SQL_CALC_FOUND_ROWS"),
             _ if one_shot => Some("SET of a value for the next statement"),
             _ if hidden_change && !literal_set => Some("state that the server does not report in detail"),
             _ => None,

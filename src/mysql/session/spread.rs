@@ -9,11 +9,12 @@ use sharding::plan::{Bound, Part, Several, Spread, SpreadAnswer};
 use tokio::time::Instant;
 use transaction::{Access, Gone, Ran, Reply};
 
+use super::bindings::Bindings;
 use super::client::Place;
+use super::last::Condition;
 use super::query::Done;
 use super::route::{Routed, refused};
 use super::single::{Facts, internal};
-use super::statements::Bindings;
 use super::trouble::{self, Outcome, Trouble};
 use super::wait::{Woke, wait};
 use super::{MeshError, Session};
@@ -28,6 +29,7 @@ struct Sum {
     affected_rows: u64,
     last_insert_id: u64,
     warnings: u16,
+    conditions: Vec<Condition>,
     /// Parts that a server may have executed.
     sent: usize,
 }
@@ -87,6 +89,8 @@ impl Session {
         if let Reply::Refuse(_) | Reply::Relay(_) = &reply {
             self.tell(reply, place).await?;
         }
+        self.last.affected(sum.affected_rows);
+        self.last.warned(sum.warnings.into(), sum.conditions);
         let ok = OkPacket {
             affected_rows: sum.affected_rows,
             last_insert_id: sum.last_insert_id,
@@ -177,7 +181,10 @@ impl Session {
         }
         let ok = OkPacket::decode(&last_ok, capabilities).map_err(|_| internal("a write without an OK"))?;
         self.note_pins(index, facts, false, false);
-        sum.warnings = sum.warnings.saturating_add(ok.warnings);
+        if ok.warnings > 0 {
+            sum.warnings = sum.warnings.saturating_add(ok.warnings);
+            sum.conditions.extend(self.conditions_on(part.shard).await?.0.unwrap_or_default());
+        }
         match spread.answer {
             SpreadAnswer::Sum => sum.affected_rows = sum.affected_rows.saturating_add(ok.affected_rows),
             SpreadAnswer::Same if sum.sent > 1 && sum.affected_rows != ok.affected_rows => {

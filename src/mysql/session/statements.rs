@@ -4,29 +4,26 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use protocol::mysql::capability::status;
 use protocol::mysql::command::code;
 use protocol::mysql::execute::Execute;
 use protocol::mysql::packet::{put_packet, put_packet_with};
 use protocol::mysql::response::{Answer, Event, PreparedHead};
-use protocol::mysql::value::BinaryValue;
 use sharding::lexer::verbs;
 use sharding::lexer::{Flags, Literal, ScannedStatement, StatementKind};
 use sharding::plan::Bound;
-use sharding::value::Value;
 use transaction::{Access, ShardIndex};
 
+use super::bindings::Bindings;
 use super::client::Place;
 use super::commands::command_packet;
 use super::cursors::CURSOR;
 use super::fixed::Fixed;
-use super::query::{access, access_of};
+use super::query::{ASKS_BACK, access, access_of};
 use super::relay::Passing;
 use super::route::Seen;
 use super::single::{Facts, Outgoing, internal};
 use super::trouble::{Outcome, Trouble};
 use super::{MeshError, Session};
-use crate::mysql::execution::parameters::{Parameter, route_value};
 use crate::mysql::memory::StatementKey;
 
 /// The prepared statements of a session.
@@ -74,15 +71,9 @@ impl Session {
                 MeshError::Limit(format!("too many prepared statements in one session (at most {most})")).into()
             );
         }
-        let mut scan = self.mesh.scans.take(self.worker);
-        let read = self.read_text(&mut scan, sql).and_then(|()| match scan.statements() {
-            [scanned] => Ok((*scanned, scan.literals(scanned).into())),
-            _ => Err(MeshError::Syntax("a prepared statement is exactly one statement".to_owned())),
-        });
-        self.mesh.scans.put(self.worker, scan);
-        let (scanned, literals): (ScannedStatement, Box<[Literal]>) = read?;
+        let (scanned, literals) = self.read_one(sql)?;
         if scanned.flags.has(Flags::SESSION_FUNCTION)
-            && let Some(text) = self.with_own_names(sql, scanned.kind)?
+            && let Some(text) = self.with_own_names(sql, scanned.kind, false)?
         {
             let wire = command_packet(code::STATEMENT_PREPARE, &text);
             // What is ours in it is a literal now, so that this ends.
@@ -101,6 +92,9 @@ impl Session {
         let shard = self.any_shard();
         let passing = Passing { answer: Answer::StatementPrepare, place: Place::FIRST, statement: Some(id) };
         let report = self.run_single(shard, None, Outgoing::Wire(wire), passing, &Facts::NOTHING).await?;
+        if let Some(failure) = &report.failed {
+            self.last.failed(failure.code, failure.sqlstate, &failure.message);
+        }
         let Some(head) = report.prepared else { return Ok(()) };
         self.remember(shard, key.clone(), head.statement);
         let prepared = Prepared {
@@ -116,6 +110,16 @@ impl Session {
         };
         self.statements.open.insert(id, prepared);
         Ok(())
+    }
+
+    fn read_one(&self, sql: &[u8]) -> Result<(ScannedStatement, Box<[Literal]>), MeshError> {
+        let mut scan = self.mesh.scans.take(self.worker);
+        let read = self.read_text(&mut scan, sql).and_then(|()| match scan.statements() {
+            [scanned] => Ok((*scanned, scan.literals(scanned).into())),
+            _ => Err(MeshError::Syntax("a prepared statement is exactly one statement".to_owned())),
+        });
+        self.mesh.scans.put(self.worker, scan);
+        read
     }
 
     /// Notes that a backend has a statement, and has it close what it should not keep.
@@ -158,25 +162,60 @@ impl Session {
             return Err(MeshError::Limit("long data of a parameter exceeds limits.sql_bytes_max".to_owned()).into());
         }
         let scanned = prepared.scanned;
+        if !scanned.flags.any(ASKS_BACK) {
+            self.begin_diagnostics(&Arc::clone(&prepared.key.sql), &scanned).await?;
+            return self.execute_as_written(prepared, &execute).await;
+        }
+        self.fetch_left().await?;
+        let Some(mut now) = self.as_it_asks_now(prepared)? else {
+            return self.execute_as_written(prepared, &execute).await;
+        };
+        let result = self.execute_as_written(&mut now, &execute).await;
+        prepared.cursor = now.cursor.take();
+        result
+    }
+
+    /// A statement that asks what the one before it left, with what that was; `None`: it runs as it is.
+    fn as_it_asks_now(&self, prepared: &mut Prepared) -> Result<Option<Prepared>, MeshError> {
+        let Some(text) = self.with_own_names(&prepared.key.sql, prepared.scanned.kind, true)? else { return Ok(None) };
+        let (scanned, literals) = self.read_one(&text)?;
+        Ok(Some(Prepared {
+            key: StatementKey { sql: Arc::from(text), fixed: Arc::clone(&prepared.key.fixed) },
+            scanned,
+            literals,
+            fixed: prepared.fixed.clone(),
+            parameters: prepared.parameters,
+            types: prepared.types.clone(),
+            long_data: std::mem::take(&mut prepared.long_data),
+            too_long: false,
+            cursor: prepared.cursor.take(),
+        }))
+    }
+
+    async fn execute_as_written(&mut self, prepared: &mut Prepared, execute: &Execute<'_>) -> Outcome<()> {
+        let malformed = |error: &dyn std::fmt::Display| Trouble::Told(MeshError::Protocol(error.to_string()));
+        let scanned = prepared.scanned;
         let sql = Arc::clone(&prepared.key.sql);
         if self.execute_verb(&sql, &scanned).await? {
             return Ok(());
         }
         self.transaction.admits().map_err(|r| super::trouble::refusal(&r))?;
-        self.diagnostics = None;
+        if self.diagnose(&sql, &scanned, Place::FIRST, true).await?.is_some() {
+            return Ok(());
+        }
         self.close_cursor(prepared).await?;
         let facts = Facts::of(&scanned, &sql, execute.values);
         if scanned.kind == StatementKind::Set {
             execute.check(&prepared.types, |n| prepared.long_data(n).is_some()).map_err(|error| malformed(&error))?;
             let shard = self.any_shard();
-            return self.execute_single(prepared, &execute, shard, None, &sql, &facts).await;
+            return self.execute_single(prepared, execute, shard, None, &sql, &facts).await;
         }
         let base = access(&scanned);
         self.settle_database(&sql)?;
         if self.is_relay() {
             execute.check(&prepared.types, |n| prepared.long_data(n).is_some()).map_err(|error| malformed(&error))?;
             let shard = self.any_shard();
-            return self.execute_single(prepared, &execute, shard, Some(base), &sql, &facts).await;
+            return self.execute_single(prepared, execute, shard, Some(base), &sql, &facts).await;
         }
         let bindings = Bindings {
             values: execute
@@ -191,7 +230,7 @@ impl Session {
         let access = access_of(base, &routed.plan.effects, scanned.kind);
         match &routed.bound {
             Bound::Merge { .. } => {
-                self.refuse_cursor(&execute)?;
+                self.refuse_cursor(execute)?;
                 self.scatter(&routed, &sql, Some(&bindings), access, &facts, Place::FIRST).await.map(|_| ())
             }
             Bound::Spread { .. } => self.spread(&routed, &sql, Some(&bindings), &facts, Place::FIRST).await.map(|_| ()),
@@ -200,7 +239,7 @@ impl Session {
                 let text = self.text_for(&routed, &sql, shard)?;
                 drop(bindings);
                 let text = text.map_or_else(|| Arc::clone(&sql), Arc::from);
-                self.execute_single(prepared, &execute, shard, Some(access), &text, &facts).await?;
+                self.execute_single(prepared, execute, shard, Some(access), &text, &facts).await?;
                 self.note_ddl(&routed);
                 Ok(())
             }
@@ -238,7 +277,7 @@ impl Session {
         put_packet_with(&mut packets, 0, |out| execute.encode(out, backend_id, &prepared.types));
         let passing = Passing::of(Answer::Execute);
         let report = self.run_single(shard, access, Outgoing::Built(packets), passing, facts).await?;
-        if report.status.is_some_and(|flags| flags & status::CURSOR_EXISTS != 0) {
+        if report.has_cursor() {
             prepared.cursor = Some((shard, key));
             if let Some(index) = self.held.iter().position(|held| held.shard == shard) {
                 self.pin(index, CURSOR);
@@ -337,33 +376,6 @@ impl Session {
         result?;
         self.put_ok(Place::FIRST);
         Ok(())
-    }
-}
-
-/// The parameters of one execution, decoded.
-pub(super) struct Bindings<'a> {
-    key: &'a StatementKey,
-    types: &'a [u8],
-    values: Vec<BinaryValue<'a>>,
-    utf8: bool,
-}
-
-impl Bindings<'_> {
-    /// As routing sees them.
-    pub(super) fn route_values(&self) -> Vec<Value> {
-        let kinds = self.types.chunks_exact(2).map(|kind| kind[0]);
-        self.values.iter().zip(kinds).map(|(value, kind)| route_value(value, kind, self.utf8)).collect()
-    }
-
-    /// As they are sent.
-    pub(super) fn parameters(&self) -> Vec<Parameter<'_>> {
-        let kinds = self.types.chunks_exact(2).map(|kind| [kind[0], kind[1]]);
-        self.values.iter().zip(kinds).map(|(value, kind)| Parameter { kind, value: *value }).collect()
-    }
-
-    /// The statement with another text.
-    pub(super) fn key_of(&self, sql: &[u8]) -> StatementKey {
-        StatementKey { sql: Arc::from(sql), fixed: Arc::clone(&self.key.fixed) }
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod drivers;
 mod ending;
+mod left;
 mod prepared;
 mod seen;
 mod state;
