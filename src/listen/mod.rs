@@ -1,7 +1,8 @@
-//! From a socket to a session: bind, accept, hand to a worker, TLS.
+//! From a socket to a session: bind, accept, hand to a worker, TLS, silent clients.
 //! Out: protocol bytes; what a session does.
 
 pub mod client_stream;
 pub mod listener;
+pub mod silence;
 pub mod tls;
 pub mod workers;

@@ -1,7 +1,10 @@
 //! A connection to a MySQL or MariaDB server: its socket, its read buffer, and what we remember of its state.
 //! Out: logging in (`connect`), which session uses it, what its answers mean.
 
+use std::future::{Future, poll_fn};
 use std::io;
+use std::pin::pin;
+use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, BytesMut};
 use protocol::mysql::capability::Capabilities;
@@ -57,12 +60,17 @@ impl MySqlBackend {
     /// # Errors
     /// The connection broke; its end is an error too.
     pub async fn read_more(&mut self) -> io::Result<usize> {
+        poll_fn(|cx| self.poll_read(cx)).await
+    }
+
+    /// As [`MySqlBackend::read_more`].
+    pub fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         self.input.reserve(READ_ROOM);
-        match self.stream.read_buf(&mut self.input).await? {
-            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+        match ready!(pin!(self.stream.read_buf(&mut self.input)).poll(cx))? {
+            0 => Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
             count => {
                 self.read += count;
-                Ok(count)
+                Poll::Ready(Ok(count))
             }
         }
     }

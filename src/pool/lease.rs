@@ -5,6 +5,8 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::connector::{Backend, Connector, ShardId, WorkerId};
 use super::shard::{KeyPool, Shard};
 use super::snapshot::{BackendState, CloseReason};
@@ -34,16 +36,22 @@ impl<C: Connector> Drop for Ticket<C> {
 /// A backend that one session holds. Dropping it closes the connection and frees its place.
 pub struct Lease<C: Connector> {
     // Declared first, so that the connection is closed before its place is free.
-    pub(super) backend: C::Backend,
+    /// Boxed: it goes from hand to hand with every statement.
+    pub(super) backend: Box<C::Backend>,
     pub(super) ticket: Ticket<C>,
 }
 
 impl<C: Connector> Lease<C> {
     /// Returns the backend to the pool. Only for a backend that is proven clean.
     pub fn give_back(self) {
+        self.give_back_at(Instant::now());
+    }
+
+    /// As [`Self::give_back`], by one who knows the time.
+    pub fn give_back_at(self, now: Instant) {
         let Self { backend, mut ticket } = self;
         if let Some(place) = ticket.place.take() {
-            ticket.pool.shard.give_back(place, backend);
+            ticket.pool.shard.give_back(place, backend, now);
         }
     }
 
@@ -106,7 +114,7 @@ impl<C: Connector> Lease<C> {
         }
         if ticket.home != worker || worker == WorkerId::NONE {
             backend = match backend.rehome() {
-                Ok(backend) => backend,
+                Ok(backend) => Box::new(backend),
                 Err(error) => {
                     tracing::debug!(%error, backend = ticket.id, "an idle backend could not move to another worker");
                     return Err(ticket);

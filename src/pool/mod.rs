@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! let asker = Asker { session, worker, began, holds: &shards_of_my_branches };
-//! let mut lease = pools.acquire(&key, &asker, deadline).await?;
+//! let mut lease = pools.acquire(&key, &asker, deadline).await?; // or at once: `pools.door(&key)?.idle(..)`
 //! lease.send(..).await?;            // `Lease` derefs to the backend
 //! lease.give_back();                // only when proven clean; dropping the lease closes the connection
 //! ```
@@ -64,6 +64,28 @@ pub struct Pools<C: Connector> {
     ids: Arc<AtomicU64>,
     workers: usize,
     closed: AtomicBool,
+}
+
+/// The way to the backends of one key without a look-up.
+pub struct Door<C: Connector>(Arc<KeyPool<C>>);
+
+impl<C: Connector> Door<C> {
+    /// The key.
+    #[must_use]
+    pub fn key(&self) -> &C::Key {
+        &self.0.key
+    }
+
+    /// An idle backend, if there is one and nobody waits for any; otherwise [`Pools::acquire`] says what is to be had.
+    #[must_use]
+    pub fn idle(&self, session: u64, worker: WorkerId, now: Instant) -> Option<Lease<C>> {
+        loop {
+            // A dead one is closed, which frees its place; the next is tried.
+            if let Ok(lease) = self.0.shard.take_idle(&self.0, session, worker, now)?.settle(worker) {
+                return Some(lease);
+            }
+        }
+    }
 }
 
 impl<C: Connector> Pools<C> {
@@ -139,6 +161,14 @@ impl<C: Connector> Pools<C> {
                 }
             }
         }
+    }
+
+    /// The way to the backends of `key`, for one who comes again and again.
+    ///
+    /// # Errors
+    /// The pools shut down.
+    pub fn door(&self, key: &C::Key) -> Result<Door<C>, AcquireError> {
+        self.pool(key).map(Door)
     }
 
     /// A backend of every key of one statement, taken in the order of their shards, returned in the order of `keys`.

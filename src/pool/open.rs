@@ -44,7 +44,7 @@ impl<C: Connector> Ticket<C> {
             Ok(Ok(backend)) => {
                 pool.shard.opened(place);
                 self.reason = Some(CloseReason::NotClean);
-                Ok(Lease { backend, ticket: self })
+                Ok(Lease { backend: Box::new(backend), ticket: self })
             }
             Ok(Err(source)) => {
                 pool.connect_failed(&source, self.home);
@@ -164,7 +164,7 @@ impl<C: Connector> KeyPool<C> {
         {
             self.shard.opened(place);
             ticket.reason = Some(CloseReason::NotClean);
-            Lease { backend, ticket }.give_back();
+            Lease { backend: Box::new(backend), ticket }.give_back();
         }
     }
 }

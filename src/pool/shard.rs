@@ -76,6 +76,39 @@ impl<C: Connector> Shard<C> {
         pool
     }
 
+    /// An idle backend, not yet checked, if there is one and nobody waits.
+    pub(super) fn take_idle(
+        &self,
+        pool: &Arc<KeyPool<C>>,
+        session: u64,
+        worker: WorkerId,
+        now: Instant,
+    ) -> Option<Lease<C>> {
+        let mut table = self.lock();
+        table.latest_key = pool.index;
+        if table.closed || !table.waiters.is_empty() {
+            return None;
+        }
+        self.lend(table, pool, session, worker, now).ok()
+    }
+
+    /// Lends an idle backend, if there is one; else the table stays locked.
+    fn lend<'a>(
+        &self,
+        mut table: MutexGuard<'a, Table<C>>,
+        pool: &Arc<KeyPool<C>>,
+        session: u64,
+        worker: WorkerId,
+        now: Instant,
+    ) -> Result<Lease<C>, MutexGuard<'a, Table<C>>> {
+        let Some(idle) = table.unpark(pool.index, worker) else { return Err(table) };
+        let (id, home) = table.place(idle.place).map_or((0, WorkerId::NONE), |place| (place.id, place.worker));
+        table.lease(idle.place, session, now);
+        drop(table);
+        let ticket = pool.ticket(idle.place, id, home, Some(CloseReason::NotClean));
+        Ok(Lease { backend: idle.backend, ticket })
+    }
+
     /// An idle backend, a place, or a place in the queue.
     pub(super) fn take(
         self: &Arc<Self>,
@@ -91,13 +124,10 @@ impl<C: Connector> Shard<C> {
         }
         table.latest_key = pool.index;
         if table.waiters.is_empty() {
-            if let Some(idle) = table.unpark(pool.index, asker.worker) {
-                let (id, home) = table.place(idle.place).map_or((0, WorkerId::NONE), |place| (place.id, place.worker));
-                table.lease(idle.place, asker.session, now);
-                drop(table);
-                let ticket = pool.ticket(idle.place, id, home, Some(CloseReason::NotClean));
-                return Ok(Taken::Idle(Lease { backend: idle.backend, ticket }));
-            }
+            table = match self.lend(table, pool, asker.session, asker.worker, now) {
+                Ok(lease) => return Ok(Taken::Idle(lease)),
+                Err(table) => table,
+            };
             if let Some(outage) = &mut table.outage
                 && outage.probe.is_some()
             {
@@ -130,7 +160,7 @@ impl<C: Connector> Shard<C> {
     }
 
     /// Closes the oldest idle backend of another key, if the cap is reached exactly.
-    fn make_room(&self, table: &mut Table<C>) -> Option<Option<C::Backend>> {
+    fn make_room(&self, table: &mut Table<C>) -> Option<Option<Box<C::Backend>>> {
         if table.used > self.settings.load().size_max.max(1) {
             return None;
         }
@@ -152,8 +182,7 @@ impl<C: Connector> Shard<C> {
     }
 
     /// A clean backend comes back: to the next waiter, into the idle list, or closed.
-    pub(super) fn give_back(self: &Arc<Self>, place: usize, backend: C::Backend) {
-        let now = Instant::now();
+    pub(super) fn give_back(self: &Arc<Self>, place: usize, backend: Box<C::Backend>, now: Instant) {
         let settings = self.settings.load();
         let mut table = self.lock();
         let unwanted = table.unwanted(place, &settings, now);
@@ -361,7 +390,7 @@ pub(super) fn refuse_all<C: Connector>(waiters: impl Iterator<Item = Waiter<C>>,
     }
 }
 
-fn farewell<C: Connector>(backend: Option<C::Backend>) {
+fn farewell<C: Connector>(backend: Option<Box<C::Backend>>) {
     if let Some(mut backend) = backend {
         backend.farewell();
     }

@@ -81,7 +81,7 @@ pub(super) struct KeyTable<C: Connector> {
 /// An idle backend and its place.
 pub(super) struct Idle<C: Connector> {
     pub(super) place: usize,
-    pub(super) backend: C::Backend,
+    pub(super) backend: Box<C::Backend>,
 }
 
 impl<C: Connector> Table<C> {
@@ -214,13 +214,14 @@ impl<C: Connector> Table<C> {
     }
 
     fn aged(&self, place: &Place, settings: &PoolSettings, now: Instant) -> bool {
-        let early = u32::from(settings.age_jitter_percent.min(100)) * u32::from(place.jitter);
-        let age_max = settings.age_max.mul_f64(1.0 - f64::from(early) / 100_000.0);
-        now.saturating_duration_since(place.opened) >= age_max
+        // In hundred-thousandths of the greatest age; with whole numbers, since this is asked with every statement.
+        let early = u128::from(settings.age_jitter_percent.min(100)) * u128::from(place.jitter);
+        let age = now.saturating_duration_since(place.opened).as_nanos();
+        age.saturating_mul(100_000) >= settings.age_max.as_nanos().saturating_mul(100_000 - early)
     }
 
     /// Puts a clean backend into the idle list of its worker.
-    pub(super) fn park(&mut self, index: usize, backend: C::Backend, now: Instant) -> Option<C::Backend> {
+    pub(super) fn park(&mut self, index: usize, backend: Box<C::Backend>, now: Instant) -> Option<Box<C::Backend>> {
         let Some(place) = self.places.get_mut(index) else { return Some(backend) };
         place.state = Some(BackendState::Idle);
         place.since = now;

@@ -1,7 +1,10 @@
 //! The client's side of a session: its stream, read buffer and write buffer, and the small packets that we write ourselves.
 //! Out: what commands mean.
 
+use std::future::{Future, poll_fn};
 use std::io;
+use std::pin::pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
@@ -71,21 +74,26 @@ impl Client {
         Ok(Self { stream, input: BytesMut::new(), ..self })
     }
 
-    /// Waits for bytes and appends them to `input`; 0 is the end. An idle client holds no buffer. Cancel-safe.
+    /// Waits for bytes and appends them to `input`; 0 is the end. Cancel-safe.
     ///
     /// # Errors
     /// The connection broke.
     pub async fn read_more(&mut self) -> io::Result<usize> {
+        poll_fn(|cx| self.poll_read(cx)).await
+    }
+
+    /// As [`Client::read_more`]. An idle client holds no buffer.
+    pub fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         if let ClientStream::Tcp(tcp) = &self.stream {
             if self.input.is_empty() && self.input.capacity() > 0 {
                 self.input = BytesMut::new();
             }
-            tcp.readable().await?;
+            ready!(tcp.poll_read_ready(cx))?;
         }
         self.input.reserve(READ_ROOM);
-        let count = self.stream.read_buf(&mut self.input).await?;
+        let count = ready!(pin!(self.stream.read_buf(&mut self.input)).poll(cx))?;
         self.read += count;
-        Ok(count)
+        Poll::Ready(Ok(count))
     }
 
     /// Waits until a whole packet with this sequence number is in `input`.
@@ -131,6 +139,9 @@ impl Client {
     /// # Errors
     /// As of [`Client::flush_with`].
     pub async fn flush(&mut self) -> io::Result<()> {
+        if self.output.is_empty() {
+            return Ok(());
+        }
         self.written += self.output.len();
         let result = write(&mut self.stream, &self.output, self.write_timeout).await;
         self.output.clear();

@@ -17,6 +17,8 @@ use crate::metrics::{Direction, Tier, Times};
 #[derive(Debug)]
 pub(super) struct Course {
     began: Instant,
+    /// The last look at the clock: every look costs, so one serves several purposes.
+    latest: Instant,
     tier: Tier,
     shards: usize,
     /// Waiting for backends.
@@ -28,20 +30,36 @@ pub(super) struct Course {
 
 impl Course {
     pub(super) fn new() -> Self {
-        let (wait, server) = (Duration::ZERO, Duration::ZERO);
-        Self { began: Instant::now(), tier: Tier::Local, shards: 0, wait, server, server_error: false }
+        Self::since(Instant::now())
     }
 
-    /// A statement begins.
+    fn since(began: Instant) -> Self {
+        let (wait, server) = (Duration::ZERO, Duration::ZERO);
+        Self { began, latest: began, tier: Tier::Local, shards: 0, wait, server, server_error: false }
+    }
+
+    /// A statement begins: it has just come, or the one before it in the same text has just ended.
     pub(super) fn begin(&mut self) {
-        *self = Self::new();
+        *self = Self::since(self.latest);
+    }
+
+    /// Looks at the clock.
+    pub(super) fn look(&mut self) -> Instant {
+        self.latest = Instant::now();
+        self.latest
+    }
+
+    /// The last look at the clock.
+    pub(super) fn latest(&self) -> Instant {
+        self.latest
     }
 
     /// Shards answered, from `sent` until now.
     pub(super) fn served(&mut self, tier: Tier, shards: usize, sent: Instant) {
         self.tier = tier;
         self.shards = shards;
-        self.server += sent.elapsed();
+        let took = self.look().saturating_duration_since(sent);
+        self.server += took;
     }
 }
 
@@ -50,7 +68,11 @@ impl Session {
     pub(super) fn count<T>(&mut self, sql: &[u8], kind: StatementKind, result: &Outcome<T>) {
         let refused = matches!(result, Err(Trouble::Told(_))) && self.course.shards == 0;
         let tier = if refused { Tier::Refuse } else { self.course.tier };
-        let times = Times { wait: self.course.wait, server: self.course.server, total: self.course.began.elapsed() };
+        if tier != Tier::Single {
+            self.course.look();
+        }
+        let total = self.course.latest.saturating_duration_since(self.course.began);
+        let times = Times { wait: self.course.wait, server: self.course.server, total };
         self.counters.statement(Protocol::MySql, kind.into(), tier, &times);
         if self.course.server_error || matches!(result, Err(Trouble::Server(_))) {
             self.counters.server_error(Protocol::MySql);

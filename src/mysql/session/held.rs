@@ -25,6 +25,9 @@ pub(super) const OWN_STATEMENT: Duration = Duration::from_secs(30);
 /// Longest wait for a COMMIT where the configuration sets no limit to statements: after it the outcome is unknown.
 const COMMIT_MAX: Duration = Duration::from_secs(600);
 
+/// Ways to pools that a session remembers.
+const DOORS_MAX: usize = 16;
+
 /// A backend that this session holds.
 pub(super) struct Held {
     /// Its shard.
@@ -74,28 +77,35 @@ impl Session {
             capabilities: super::login::meaningful(self.state.capabilities),
             in_schema: self.state.schema.is_some(),
         };
-        let holds: Vec<ShardId> = self.held.iter().map(|held| held.lease.shard()).collect();
-        if self.began == 0 {
+        if let Some(lease) = self.take_idle(&key) {
+            return Ok(self.keep(shard, lease));
+        }
+        // Boxed: it is seldom, and large.
+        let lease = Box::pin(self.wait_for_backend(&key)).await?;
+        Ok(self.keep(shard, lease))
+    }
+
+    /// A backend that can be had without waiting.
+    fn take_idle(&mut self, key: &BackendKey) -> Option<Lease<MySqlConnector>> {
+        let known = self.doors.iter().position(|door| door.key() == key);
+        let known = match known {
+            Some(known) => known,
+            None => {
+                if self.doors.len() >= DOORS_MAX {
+                    self.doors.clear();
+                }
+                self.doors.push(self.mesh.mysql.pools.door(key).ok()?);
+                self.doors.len() - 1
+            }
+        };
+        let lease = self.doors.get(known)?.idle(u64::from(self.entry.id), self.worker, self.course.latest())?;
+        if self.began == 0 && self.transaction.status() != transaction::Status::Idle {
             self.began = self.mesh.mysql.next_transaction().max(1);
         }
-        let asker = Asker { session: u64::from(self.entry.id), worker: self.worker, began: self.began, holds: &holds };
-        let pools = std::sync::Arc::clone(&self.mesh.mysql.pools);
-        let wait = pools.acquire(&key, &asker, pools.wait_deadline());
-        self.entry.set_activity(Activity::WaitingForBackend);
-        let taken = self.entry.interrupt.guard(crate::interrupt::Reason::Query, wait).await;
-        self.entry.set_activity(Activity::Active);
-        let lease = match taken {
-            Ok(Ok(lease)) => lease,
-            Ok(Err(error)) => {
-                if matches!(error, AcquireError::Deadlock { .. }) {
-                    // Others wait for what this session holds: an error alone would leave them waiting.
-                    self.give_way().await;
-                }
-                return Err(trouble::acquire(error, &self.shard_name(shard)).into());
-            }
-            Err(reason) => return Err(self.interrupted(reason)),
-        };
-        self.course.wait += lease.waited();
+        Some(lease)
+    }
+
+    fn keep(&mut self, shard: ShardIndex, lease: Lease<MySqlConnector>) -> usize {
         // What the pool gives out is clean: nothing is open on it.
         self.held.push(Held {
             shard,
@@ -106,7 +116,34 @@ impl Session {
             unclean: false,
             insert_id: None,
         });
-        Ok(self.held.len() - 1)
+        self.held.len() - 1
+    }
+
+    async fn wait_for_backend(&mut self, key: &BackendKey) -> Outcome<Lease<MySqlConnector>> {
+        let holds: Vec<ShardId> = self.held.iter().map(|held| held.lease.shard()).collect();
+        if self.began == 0 {
+            self.began = self.mesh.mysql.next_transaction().max(1);
+        }
+        let asker = Asker { session: u64::from(self.entry.id), worker: self.worker, began: self.began, holds: &holds };
+        let pools = std::sync::Arc::clone(&self.mesh.mysql.pools);
+        let wait = pools.acquire(key, &asker, pools.wait_deadline());
+        self.entry.set_activity(Activity::WaitingForBackend);
+        let taken = self.entry.interrupt.guard(crate::interrupt::Reason::Query, wait).await;
+        self.entry.set_activity(Activity::Active);
+        let lease = match taken {
+            Ok(Ok(lease)) => lease,
+            Ok(Err(error)) => {
+                if matches!(error, AcquireError::Deadlock { .. }) {
+                    // Others wait for what this session holds: an error alone would leave them waiting.
+                    self.give_way().await;
+                }
+                return Err(trouble::acquire(error, &self.shard_name(key.shard.shard())).into());
+            }
+            Err(reason) => return Err(self.interrupted(reason)),
+        };
+        self.course.wait += lease.waited();
+        self.course.look();
+        Ok(lease)
     }
 
     /// What an interrupt means to a statement that has not been sent yet.
@@ -250,6 +287,7 @@ impl Session {
         let deadline = Instant::now() + limit;
         let scanner = timeout_at(deadline, work).await.map_err(|_| io::ErrorKind::TimedOut)??;
         held.status = scanner.status();
+        self.course.look();
         Ok(())
     }
 
@@ -339,7 +377,7 @@ impl Session {
             let fits = held.lease.key().in_schema == held.lease.memory.schema.is_some();
             let clean = held.status.is_some() && !held.unclean && held.lease.input.is_empty() && fits;
             if clean {
-                held.lease.give_back();
+                held.lease.give_back_at(self.course.latest());
             } else {
                 held.lease.close(CloseReason::NotClean);
             }

@@ -32,7 +32,9 @@ mod transaction;
 mod trouble;
 mod wait;
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 
 use ::transaction::{Dialect, Transaction};
 use protocol::mysql::capability::status;
@@ -46,9 +48,11 @@ use crate::config::{Protocol, TransactionType};
 use crate::error_code::MeshError;
 use crate::interrupt::Reason;
 use crate::listen::client_stream::ClientStream;
+use crate::listen::silence::Silence;
 use crate::mesh::Mesh;
 use crate::metrics::WorkerMetrics;
-use crate::pool::WorkerId;
+use crate::mysql::connect::MySqlConnector;
+use crate::pool::{Door, WorkerId};
 use crate::sessions::{Activity, Entry, Identity};
 
 use client::{Client, Place, ReadError};
@@ -76,6 +80,8 @@ pub(super) struct Session {
     /// When the current transaction began, among all of the process; 0: it has not asked for a backend yet.
     began: u64,
     held: Vec<Held>,
+    /// The ways to the pools that it used last.
+    doors: Vec<Door<MySqlConnector>>,
     /// Why a shard could not be begun, where the transaction only says that it could not.
     begin_failed: Option<Trouble>,
     statements: Statements,
@@ -84,6 +90,7 @@ pub(super) struct Session {
     catalogued: Catalogued,
     temporary: Temporary,
     course: Course,
+    silence: Silence,
     counters: Arc<WorkerMetrics>,
     last: Last,
 }
@@ -141,6 +148,16 @@ fn server_of(version: &[u8]) -> MySqlServer {
     }
 }
 
+/// What ended a wait for the client's next command.
+enum Heard {
+    /// Bytes came, or the connection ended.
+    Bytes(std::io::Result<usize>),
+    /// Somebody wants the session to end.
+    Interrupt(Reason),
+    /// The client was silent for too long.
+    Nothing,
+}
+
 impl Session {
     fn new(
         mesh: Arc<Mesh>,
@@ -166,9 +183,11 @@ impl Session {
             catalogued: Catalogued::default(),
             temporary: Temporary::default(),
             course: Course::new(),
+            silence: Silence::default(),
             counters: Arc::clone(mesh.metrics.worker(usize::from(worker.0))),
             last: Last::default(),
             held: Vec::new(),
+            doors: Vec::new(),
             begin_failed: None,
             began: 0,
             mesh,
@@ -255,6 +274,7 @@ impl Session {
                 Err(trouble) => return trouble,
             };
             self.entry.set_activity(Activity::Active);
+            self.course.look();
             // The packet stays in this buffer while the command runs; what the client sends meanwhile goes to another.
             let mut packet = std::mem::take(&mut self.client.input);
             let result = self.command(&packet, whole).await;
@@ -305,26 +325,35 @@ impl Session {
             drop(config);
             self.entry.set_activity(if inside { Activity::IdleInTransaction } else { Activity::Idle });
             self.entry.interrupt.clear_query();
-            let least = if inside { Reason::Session } else { Reason::Drain };
-            let read = self.entry.interrupt.guard(least, self.client.read_more());
-            let read = match idle {
-                Some(idle) => match timeout(idle, read).await {
-                    Ok(read) => read,
-                    Err(_) => {
-                        let which = if inside { "timeouts.transaction_idle_ms" } else { "timeouts.session_idle_ms" };
-                        let text = format!("the session was silent for longer than {which} allows");
-                        return Err(self.say_farewell(Trouble::Broken(MeshError::SessionIdle(text))).await);
-                    }
-                },
-                None => read.await,
-            };
-            match read {
-                Ok(Ok(0)) => return Ok(None),
-                Ok(Ok(_)) => {}
-                Ok(Err(error)) => return Err(Trouble::Client(error)),
-                Err(reason) => return Err(self.say_farewell(Trouble::Interrupted(reason)).await),
+            self.silence.begin(self.course.latest(), idle);
+            match self.listen(if inside { Reason::Session } else { Reason::Drain }).await {
+                Heard::Bytes(Ok(0)) => return Ok(None),
+                Heard::Bytes(Ok(_)) => {}
+                Heard::Bytes(Err(error)) => return Err(Trouble::Client(error)),
+                Heard::Interrupt(reason) => return Err(self.say_farewell(Trouble::Interrupted(reason)).await),
+                Heard::Nothing => {
+                    let which = if inside { "timeouts.transaction_idle_ms" } else { "timeouts.session_idle_ms" };
+                    let text = format!("the session was silent for longer than {which} allows");
+                    return Err(self.say_farewell(Trouble::Broken(MeshError::SessionIdle(text))).await);
+                }
             }
         }
+    }
+
+    /// Waits for bytes of the client, for who wants the session to end (with at least this reason), for the end of its
+    /// patience.
+    async fn listen(&mut self, least: Reason) -> Heard {
+        let Self { client, entry, silence, .. } = self;
+        poll_fn(|cx| {
+            if let Poll::Ready(read) = client.poll_read(cx) {
+                return Poll::Ready(Heard::Bytes(read));
+            }
+            if let Poll::Ready(reason) = entry.interrupt.poll(least, cx) {
+                return Poll::Ready(Heard::Interrupt(reason));
+            }
+            silence.poll(cx).map(|()| Heard::Nothing)
+        })
+        .await
     }
 
     /// Tells the client why its session ends, if it can be told.

@@ -5,7 +5,6 @@ use protocol::mysql::command::code;
 use protocol::mysql::packet::put_packet;
 use protocol::mysql::response::{Answer, Event};
 use sharding::lexer::{Flags, ScannedStatement, StatementKind};
-use tokio::time::Instant;
 use transaction::{Access, Command, Gone, Ran, ShardIndex};
 
 use super::Session;
@@ -109,7 +108,7 @@ impl Session {
         if swallow {
             held.lease.put_query(b"BEGIN");
         }
-        let sent = Instant::now();
+        let sent = self.course.latest();
         if let Err(error) = held.lease.flush_with(outgoing.bytes()).await {
             let trouble = self.lose(index, &error);
             self.shard_gone(shard, Gone::Lost).await;

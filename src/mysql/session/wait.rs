@@ -1,7 +1,9 @@
 //! Waiting while a backend works: for it, for the client, for whoever wants the statement to end, for the end of its time.
 //! Out: what follows.
 
+use std::future::{Future, poll_fn};
 use std::io;
+use std::task::Poll;
 
 use tokio::time::{Instant, sleep_until};
 
@@ -34,21 +36,22 @@ pub(super) async fn wait(
     let room = client.input.len() < AHEAD_MAX;
     // A session that is to end at the next boundary is not interrupted in the middle of a statement.
     let least = if interrupt.raised() == Some(Reason::Drain) { Reason::Session } else { Reason::Query };
-    let raised = std::future::poll_fn(|cx| match interrupt.poll(least, cx) {
-        std::task::Poll::Ready(Reason::Drain) => std::task::Poll::Pending,
-        other => other,
-    });
-    let late = async {
-        match deadline {
-            Some(deadline) => sleep_until(deadline).await,
-            None => std::future::pending().await,
+    let mut late = deadline.map(|deadline| Box::pin(sleep_until(deadline)));
+    poll_fn(|cx| {
+        if let Poll::Ready(read) = backend.poll_read(cx) {
+            return Poll::Ready(Woke::Backend(read));
         }
-    };
-    tokio::select! {
-        biased;
-        read = backend.read_more() => Woke::Backend(read),
-        reason = raised => Woke::Interrupt(reason),
-        read = client.read_more(), if room => Woke::Client(read),
-        () = late => Woke::Late,
-    }
+        match interrupt.poll(least, cx) {
+            Poll::Ready(Reason::Drain) | Poll::Pending => {}
+            Poll::Ready(reason) => return Poll::Ready(Woke::Interrupt(reason)),
+        }
+        if room && let Poll::Ready(read) = client.poll_read(cx) {
+            return Poll::Ready(Woke::Client(read));
+        }
+        match &mut late {
+            Some(late) => late.as_mut().poll(cx).map(|()| Woke::Late),
+            None => Poll::Pending,
+        }
+    })
+    .await
 }

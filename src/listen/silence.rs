@@ -1,0 +1,80 @@
+//! How long a client may be silent. One timer per session that is set anew only when it goes off, so that a statement
+//! costs no work on timers. Out: what happens to a client that was silent for too long.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// The silence of one client.
+#[derive(Debug, Default)]
+pub struct Silence {
+    /// Goes off at the end of some earlier silence at the earliest, and never later than this one's.
+    timer: Option<Pin<Box<Sleep>>>,
+    due: Option<Instant>,
+}
+
+impl Silence {
+    /// The client is silent since `since` and may be for `limit`; `None`: for ever.
+    pub fn begin(&mut self, since: Instant, limit: Option<Duration>) {
+        self.due = limit.map(|limit| since + limit);
+    }
+
+    /// Ready when this silence is over its limit.
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(due) = self.due else { return Poll::Pending };
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
+        if timer.deadline() > due {
+            timer.as_mut().reset(due);
+        }
+        while timer.as_mut().poll(cx).is_ready() {
+            if timer.deadline() >= due {
+                return Poll::Ready(());
+            }
+            timer.as_mut().reset(due);
+        }
+        Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::time::{sleep, timeout};
+
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    #[tokio::test(start_paused = true)]
+    async fn each_silence_has_its_whole_limit() {
+        let mut silence = Silence::default();
+        let begin = Instant::now();
+        for _ in 0..5 {
+            silence.begin(Instant::now(), Some(MINUTE));
+            let early = timeout(MINUTE / 2, poll_fn(|cx| silence.poll(cx))).await;
+            assert!(early.is_err(), "over after half its time, {:?} after the start", begin.elapsed());
+        }
+        silence.begin(Instant::now(), Some(MINUTE));
+        let since = Instant::now();
+        poll_fn(|cx| silence.poll(cx)).await;
+        assert_eq!(since.elapsed().as_secs(), 60);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_limit_can_become_shorter_or_none() {
+        let mut silence = Silence::default();
+        silence.begin(Instant::now(), Some(MINUTE));
+        assert!(timeout(MINUTE / 2, poll_fn(|cx| silence.poll(cx))).await.is_err());
+        let since = Instant::now();
+        silence.begin(since, Some(MINUTE / 60));
+        poll_fn(|cx| silence.poll(cx)).await;
+        assert_eq!(since.elapsed().as_secs(), 1);
+        silence.begin(Instant::now(), None);
+        sleep(MINUTE * 2).await;
+        assert!(poll_fn(|cx| Poll::Ready(silence.poll(cx))).await.is_pending());
+    }
+}
