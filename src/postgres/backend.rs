@@ -164,17 +164,14 @@ impl Backend {
 
     /// Reads what is there. Ready with 0 at the end of the stream.
     pub fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        loop {
-            ready!(self.stream.poll_read_ready(cx))?;
-            self.input.reserve(READ_BYTES);
-            match self.stream.try_read_buf(&mut self.input) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                done => {
-                    self.read += *done.as_ref().unwrap_or(&0);
-                    return Poll::Ready(done);
-                }
-            }
-        }
+        // No memory before there is something to put into it.
+        ready!(self.stream.poll_read_ready(cx))?;
+        self.input.reserve(READ_BYTES);
+        // Not `try_read`: only this way a read that leaves room counts as the last one, which saves asking in vain.
+        let reading = self.stream.read_buf(&mut self.input);
+        let done = ready!(pin!(reading).poll(cx));
+        self.read += *done.as_ref().unwrap_or(&0);
+        Poll::Ready(done)
     }
 
     /// Sends all of `output`.

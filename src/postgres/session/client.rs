@@ -32,8 +32,8 @@ pub struct Client {
 /// What is at the front of the input.
 #[derive(Debug)]
 pub enum Next {
-    /// A whole message.
-    Message(BytesMut),
+    /// A whole message of so many bytes.
+    Message(usize),
     /// More bytes are needed.
     More,
     /// A message above the limit; it is being dropped as it comes. Its type and size.
@@ -56,50 +56,58 @@ impl Client {
         (self.stream, self.input)
     }
 
-    /// The next message of at most `max` bytes.
+    /// Takes out the bytes that came, so that messages can be read where they lie while more is read ahead.
+    pub fn take_input(&mut self) -> BytesMut {
+        std::mem::take(&mut self.input)
+    }
+
+    /// Puts back what is left of them. True if more came meanwhile.
+    pub fn put_back(&mut self, mut rest: BytesMut) -> bool {
+        let more = !self.input.is_empty();
+        if rest.is_empty() && more {
+            return true;
+        }
+        rest.extend_from_slice(&self.input);
+        self.input = rest;
+        more
+    }
+
+    /// What is at the front of `bytes`, the session's input; messages of more than `max` bytes are dropped.
     ///
     /// # Errors
     /// [`WireError`] if the stream makes no sense: the session must end.
-    pub fn next(&mut self, max: usize) -> Result<Next, WireError> {
+    pub fn next(&mut self, bytes: &mut BytesMut, max: usize) -> Result<Next, WireError> {
         if self.skip > 0 {
-            let here = self.skip.min(self.input.len());
-            self.input.advance(here);
+            let here = self.skip.min(bytes.len());
+            bytes.advance(here);
             self.skip -= here;
             if self.skip > 0 {
                 return Ok(Next::More);
             }
         }
-        let Some(header) = wire::header(&self.input, wire::MESSAGE_BYTES_MAX)? else {
+        let Some(header) = wire::header(bytes, wire::MESSAGE_BYTES_MAX)? else {
             return Ok(Next::More);
         };
         if header.total > max {
             self.skip = header.total;
             return Ok(Next::TooLarge(header.tag, header.total));
         }
-        if self.input.len() < header.total {
+        if bytes.len() < header.total {
             // One growth to the final size instead of many.
-            self.input.reserve(header.total - self.input.len());
+            bytes.reserve(header.total - bytes.len());
             return Ok(Next::More);
         }
-        Ok(Next::Message(self.input.split_to(header.total)))
+        Ok(Next::Message(header.total))
     }
 
     /// Reads what is there. Ready with 0 at the end of the stream.
     pub fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         if let ClientStream::Tcp(tcp) = &self.stream {
-            loop {
-                ready!(tcp.poll_read_ready(cx))?;
-                self.input.reserve(READ_BYTES);
-                match tcp.try_read_buf(&mut self.input) {
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    done => {
-                        self.read += *done.as_ref().unwrap_or(&0);
-                        return Poll::Ready(done);
-                    }
-                }
-            }
+            // No memory before there is something to put into it.
+            ready!(tcp.poll_read_ready(cx))?;
         }
         self.input.reserve(READ_BYTES);
+        // Not `try_read`: only this way a read that leaves room counts as the last one, which saves asking in vain.
         let reading = self.stream.read_buf(&mut self.input);
         let done = ready!(pin!(reading).poll(cx));
         self.read += *done.as_ref().unwrap_or(&0);

@@ -20,6 +20,8 @@ const KINDS_MAX: usize = 1000;
 #[derive(Debug)]
 pub struct Course {
     began: Instant,
+    /// The last look at the clock: each costs, so one serves several purposes.
+    latest: Instant,
     /// What ran, and how.
     ran: Vec<(StatementKind, Tier)>,
     /// On how many shards, at most.
@@ -35,14 +37,36 @@ pub struct Course {
 impl Course {
     /// Nothing has run.
     pub fn new() -> Self {
+        let now = Instant::now();
         let (wait, server) = (Duration::ZERO, Duration::ZERO);
-        Self { began: Instant::now(), ran: Vec::new(), shards: 0, wait, server, last: None }
+        Self { began: now, latest: now, ran: Vec::new(), shards: 0, wait, server, last: None }
     }
 
-    /// A Query or a batch begins.
+    /// A Query or a batch begins: it has just come, or the one before it has just ended.
     pub fn begin(&mut self) {
+        self.began = self.latest;
         self.ran.clear();
-        *self = Self { ran: std::mem::take(&mut self.ran), ..Self::new() };
+        self.shards = 0;
+        self.wait = Duration::ZERO;
+        self.server = Duration::ZERO;
+        self.last = None;
+    }
+
+    /// Looks at the clock.
+    pub fn look(&mut self) -> Instant {
+        self.latest = Instant::now();
+        self.latest
+    }
+
+    /// The last look at the clock: at the latest when something was waited for.
+    pub fn latest(&self) -> Instant {
+        self.latest
+    }
+
+    /// A server has answered what was sent at `sent`.
+    pub fn served(&mut self, sent: Instant) {
+        let took = self.look().saturating_duration_since(sent);
+        self.server += took;
     }
 
     /// A statement is about to run; nothing says yet that a server is needed for it.
@@ -78,7 +102,11 @@ impl Session {
         if course.ran.is_empty() {
             return;
         }
-        let times = Times { wait: course.wait, server: course.server, total: course.began.elapsed() };
+        let times = Times {
+            wait: course.wait,
+            server: course.server,
+            total: course.latest.saturating_duration_since(course.began),
+        };
         for (kind, tier) in &course.ran {
             self.counters.statement(Protocol::Postgres, (*kind).into(), *tier, &times);
         }

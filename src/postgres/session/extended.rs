@@ -37,7 +37,7 @@ impl Session {
         }
     }
 
-    pub(super) async fn on_parse(&mut self, _frame: &[u8], parse: &Parse<'_>) -> Result<(), Stop> {
+    pub(super) async fn on_parse(&mut self, parse: &Parse<'_>) -> Result<(), Stop> {
         if self.begin_message() {
             return Ok(());
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use protocol::postgres::{Audience, Sent, write};
 use tokio::time::Instant;
-use transaction::{Gone, ShardIndex};
+use transaction::{Gone, ShardIndex, Status};
 
 use super::Session;
 use super::fault::{self, Fault, Stop};
@@ -24,6 +24,8 @@ const PENDING_MAX: usize = 256 << 10;
 /// Longest wait for the answer to a COMMIT, which no timeout of statements and no cancel may cut short: after that its
 /// outcome is unknown.
 pub const ENDING_MAX: Duration = Duration::from_secs(60);
+/// Ways to pools that a session remembers.
+const DOORS_MAX: usize = 16;
 
 /// A backend that the session has.
 pub struct Held {
@@ -56,13 +58,47 @@ impl Session {
         if let Some(index) = self.held.iter().position(|held| held.shard == shard) {
             return Ok(index);
         }
-        self.learn_before_taking().await?;
-        let lease = self.acquire(shard).await?;
-        self.held.push(Held { shard, lease, fresh: true, aligned: 0 });
+        if self.unlearnt {
+            Box::pin(self.learn_before_taking()).await?;
+        }
+        let lease = match self.take_idle(shard) {
+            Some(lease) => lease,
+            // Boxed: it is seldom, and large.
+            None => Box::pin(self.acquire(shard)).await?,
+        };
+        let dressed = Arc::ptr_eq(&lease.memory.settings, &self.settings);
+        self.held.push(Held { shard, lease, fresh: !dressed, aligned: 0 });
         let index = self.held.len() - 1;
-        self.dress(index).await?;
-        self.held[index].fresh = false;
+        if !dressed {
+            Box::pin(self.dress(index)).await?;
+            self.held[index].fresh = false;
+        }
         Ok(index)
+    }
+
+    /// A backend that can be had without waiting.
+    fn take_idle(&mut self, shard: ShardIndex) -> Option<Lease<Connector>> {
+        let key = Key(ShardId::new(u16::try_from(self.database).ok()?, shard));
+        let known = match self.doors.iter().position(|door| *door.key() == key) {
+            Some(known) => known,
+            None => {
+                if self.doors.len() >= DOORS_MAX {
+                    self.doors.clear();
+                }
+                self.doors.push(self.front.pools.door(&key).ok()?);
+                self.doors.len() - 1
+            }
+        };
+        let lease = self.doors.get(known)?.idle(u64::from(self.entry.id), self.worker, self.course.latest())?;
+        if self.transaction.status() != Status::Idle || !self.held.is_empty() {
+            self.begin_holding();
+        }
+        Some(lease)
+    }
+
+    /// The session holds backends while it may have to wait for others: since when, as the pools count it.
+    fn begin_holding(&mut self) -> u64 {
+        *self.began.get_or_insert_with(|| self.front.next_transaction())
     }
 
     async fn acquire(&mut self, shard: ShardIndex) -> Result<Lease<Connector>, Fault> {
@@ -70,7 +106,7 @@ impl Session {
             return Err(MeshError::Internal("too many databases".to_owned()).into());
         };
         let holds: Vec<ShardId> = self.held.iter().map(|held| held.lease.shard()).collect();
-        let began = *self.began.get_or_insert_with(|| self.front.next_transaction());
+        let began = self.begin_holding();
         let asker = Asker { session: u64::from(self.entry.id), worker: self.worker, began, holds: &holds };
         let key = Key(ShardId::new(database, shard));
         self.entry.set_activity(Activity::WaitingForBackend);
@@ -81,6 +117,7 @@ impl Session {
         match got {
             Ok(Ok(lease)) => {
                 self.course.wait += lease.waited();
+                self.course.look();
                 Ok(lease)
             }
             Ok(Err(error)) => {
@@ -163,10 +200,12 @@ impl Session {
         };
         let shard = self.held[index].shard;
         let backend = &mut *self.held[index].lease;
-        let sent = Instant::now();
+        let sent = self.course.latest();
         let relayed = relay::relay(&mut self.client, backend, &mut self.notes, &watch, goal).await;
-        self.course.server += sent.elapsed();
-        self.note_parameters();
+        self.course.served(sent);
+        if !self.notes.parameters.is_empty() {
+            self.note_parameters();
+        }
         match relayed {
             Ok(relayed) => {
                 if relayed.cancelled.is_some() {

@@ -30,15 +30,17 @@ mod startup;
 mod verbs;
 mod welcome;
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::Buf;
 use protocol::postgres::{FrontendMessage, TransactionStatus, frontend, wire, write};
 use sharding::lexer::PostgresModes;
-use tokio::time::Instant;
 use transaction::{Dialect, ShardIndex, Status, Transaction, TransactionType};
 
+use super::backend::Connector;
 use super::front::Front;
 use super::settings::Settings;
 use crate::catalog::DatabaseCatalog;
@@ -46,9 +48,10 @@ use crate::config::{self, Config, Protocol};
 use crate::error_code::MeshError;
 use crate::interrupt::Reason;
 use crate::listen::client_stream::ClientStream;
+use crate::listen::silence::Silence;
 use crate::mesh::Mesh;
 use crate::metrics::WorkerMetrics;
-use crate::pool::WorkerId;
+use crate::pool::{Door, WorkerId};
 use crate::sessions::{Activity, Entry, Identity};
 use batch::{Batch, Portals};
 use client::{Client, Next};
@@ -75,6 +78,8 @@ struct Session {
     client: Client,
     /// Backends that this session has now.
     held: Vec<Held>,
+    /// Ways to the pools it has taken them from.
+    doors: Vec<Door<Connector>>,
     transaction: Transaction,
     /// When the current transaction began, as the pools count it; `None` outside.
     began: Option<u64>,
@@ -117,6 +122,8 @@ struct Session {
     course: Course,
     /// Until when a statement on several shards may run.
     patience: Patience,
+    /// Tells that the client has been silent for too long.
+    silence: Silence,
 }
 
 /// Serves one client until it leaves.
@@ -166,6 +173,7 @@ pub(super) async fn run(
         database: logged_in.database,
         client: logged_in.client,
         held: Vec::new(),
+        doors: Vec::new(),
         transaction: Transaction::new(Dialect::Postgres, kind),
         began: None,
         settings: super::settings::none(),
@@ -190,6 +198,7 @@ pub(super) async fn run(
         counters: Arc::clone(mesh.metrics.worker(usize::from(worker.0))),
         course: Course::new(),
         patience: Patience::default(),
+        silence: Silence::default(),
         mesh,
     };
     let stop = match session.welcome(&logged_in.message.settings).await {
@@ -215,12 +224,19 @@ impl Session {
 
     /// Handles every whole message that is there.
     async fn burst(&mut self) -> Result<(), Stop> {
+        let mut bytes = self.client.take_input();
         loop {
             let max = self.config.limits.sql_bytes_max;
-            let next = self.client.next(max).map_err(|error| Stop::Fatal(MeshError::Protocol(error.to_string())))?;
-            match next {
-                Next::More => return Ok(()),
-                Next::Message(frame) => self.on_message(frame).await?,
+            let next = self.client.next(&mut bytes, max);
+            match next.map_err(|error| Stop::Fatal(MeshError::Protocol(error.to_string())))? {
+                Next::More => match self.client.put_back(bytes) {
+                    true => bytes = self.client.take_input(),
+                    false => return Ok(()),
+                },
+                Next::Message(total) => {
+                    self.on_message(&bytes[..total]).await?;
+                    bytes.advance(total);
+                }
                 Next::TooLarge(tag, bytes) => self.on_too_large(tag, bytes).await?,
             }
             if self.client.output.len() > held::OUTPUT_MAX {
@@ -229,13 +245,13 @@ impl Session {
         }
     }
 
-    async fn on_message(&mut self, frame: BytesMut) -> Result<(), Stop> {
+    async fn on_message(&mut self, frame: &[u8]) -> Result<(), Stop> {
         let violation = |error: wire::WireError| Stop::Fatal(MeshError::Protocol(error.to_string()));
         let message = wire::Message { tag: frame[0], body: &frame[wire::HEADER_BYTES..], total: frame.len() };
         match frontend::decode(&message).map_err(violation)? {
-            FrontendMessage::Query(sql) => self.on_query(&frame, sql).await,
-            FrontendMessage::Parse(parse) => self.on_parse(&frame, &parse).await,
-            FrontendMessage::Bind(bind) => self.on_bind(&frame, &bind).await,
+            FrontendMessage::Query(sql) => self.on_query(frame, sql).await,
+            FrontendMessage::Parse(parse) => self.on_parse(&parse).await,
+            FrontendMessage::Bind(bind) => self.on_bind(frame, &bind).await,
             FrontendMessage::Describe(target, name) => self.on_describe(target, name).await,
             FrontendMessage::Execute { portal, rows_max } => self.on_execute(portal, rows_max).await,
             FrontendMessage::Close(target, name) => self.on_close(target, name).await,
@@ -243,7 +259,7 @@ impl Session {
             FrontendMessage::Sync => self.on_sync().await,
             FrontendMessage::Terminate => Err(Stop::Left),
             FrontendMessage::CopyData(_) | FrontendMessage::CopyDone | FrontendMessage::CopyFail(_) => {
-                self.on_copy(&frame).await
+                self.on_copy(frame).await
             }
             FrontendMessage::FunctionCall(_) => {
                 let error = MeshError::Unsupported("dbmesh does not support the FunctionCall message".to_owned());
@@ -306,6 +322,14 @@ impl Session {
     }
 
     async fn drain_client(&mut self) -> Result<(), Stop> {
+        // Mostly all of it fits, and there is nothing to time.
+        let at_once = poll_fn(|cx| match self.client.poll_drain(cx) {
+            Poll::Ready(done) => Poll::Ready(Some(done)),
+            Poll::Pending => Poll::Ready(None),
+        });
+        if let Some(done) = at_once.await {
+            return done.map_err(|_| Stop::Left);
+        }
         let patience = self.config.timeouts.client_write;
         match tokio::time::timeout(patience, self.client.drain()).await {
             Ok(Ok(())) => Ok(()),
@@ -323,8 +347,9 @@ impl Session {
             self.release_clean();
         }
         self.drain_client().await?;
-        if !unsettled {
-            self.settle().await?;
+        let settled = self.held.is_empty() && self.pin.is_none() && !self.unlearnt && !self.pin_doubt;
+        if !unsettled && !settled {
+            Box::pin(self.settle()).await?;
         }
         if self.client.input.len() > before {
             // It came while a backend was being cleaned.
@@ -336,9 +361,10 @@ impl Session {
         let least = if idle { Reason::Drain } else { Reason::Session };
         let timeouts = &self.config.timeouts;
         let patience = if idle { timeouts.session_idle } else { timeouts.transaction_idle };
-        let deadline = patience.map(|patience| Instant::now() + patience);
+        self.silence.begin(self.course.latest(), patience);
         self.client.shrink();
-        let waited = self.wait_for_client(least, deadline).await;
+        let waited = self.wait_for_client(least).await;
+        self.course.look();
         self.entry.set_activity(Activity::Active);
         self.config = self.mesh.config.load_full();
         waited

@@ -1,16 +1,14 @@
 //! Between statements: what a backend has by now is learnt, clean backends go back, others are cleaned or closed.
 //! In: the proof that a backend is clean. Out: what a statement leaves behind (`effects`).
 
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Buf;
 use protocol::postgres::{Segment, row};
-use tokio::time::{Instant, Sleep};
 use transaction::Status;
 
 use super::Session;
@@ -48,7 +46,7 @@ impl Session {
             let backend = &mut *self.held[index].lease;
             if backend.pipeline.is_clean() && backend.input.is_empty() && !backend.memory.untracked {
                 backend.shrink();
-                self.held.swap_remove(index).lease.give_back();
+                self.held.swap_remove(index).lease.give_back_at(self.course.latest());
             } else {
                 index += 1;
             }
@@ -233,10 +231,9 @@ impl Session {
     }
 
     /// Waits until the client sends something, or something else happens to the session.
-    pub(super) async fn wait_for_client(&mut self, least: Reason, deadline: Option<Instant>) -> Result<(), Stop> {
-        let mut sleep: Option<Pin<Box<Sleep>>> = deadline.map(|at| Box::pin(tokio::time::sleep_until(at)));
+    pub(super) async fn wait_for_client(&mut self, least: Reason) -> Result<(), Stop> {
         loop {
-            let event = self.next_event(least, &mut sleep).await;
+            let event = self.next_event(least).await;
             match event {
                 Event::Client(Ok(count)) if count > 0 => return Ok(()),
                 Event::Client(_) => return Err(Stop::Left),
@@ -251,7 +248,7 @@ impl Session {
         }
     }
 
-    async fn next_event(&mut self, least: Reason, sleep: &mut Option<Pin<Box<Sleep>>>) -> Event {
+    async fn next_event(&mut self, least: Reason) -> Event {
         poll_fn(|cx| {
             if let Poll::Ready(read) = self.client.poll_fill(cx) {
                 return Poll::Ready(Event::Client(read));
@@ -259,9 +256,7 @@ impl Session {
             if let Poll::Ready(reason) = self.entry.interrupt.poll(least, cx) {
                 return Poll::Ready(Event::Signal(reason));
             }
-            if let Some(sleep) = sleep
-                && sleep.as_mut().poll(cx).is_ready()
-            {
+            if self.silence.poll(cx).is_ready() {
                 return Poll::Ready(Event::Timeout);
             }
             // A backend that is kept may have something to say: notifications, or that it is gone.
