@@ -46,6 +46,13 @@ pub(super) fn assemble(source: &Source, facts: &[Option<Arc<ShardFacts>>], versi
         for table in assembly.undeclared(&rules) {
             schema.insert(table);
         }
+    } else if source.dialect() == sharding::schema::Protocol::Postgres {
+        // What an INSERT takes from sequences is asked there, too.
+        for (name, facts) in assembly.known.iter().flat_map(|known| &known.facts.tables) {
+            if let Some(detail) = &facts.detail {
+                schema.insert(Table { placement: Placement::Single(0), ..table_of(name, detail, facts.kind) });
+            }
+        }
     }
     Assembled { schema, findings: assembly.findings }
 }

@@ -11,7 +11,7 @@ use super::control::LoadError;
 use super::facts::ShardFacts;
 use super::finding::{Finding, Problem, Severity};
 use super::source::Source;
-use super::wanted::Wanted;
+use super::wanted::{MYSQL_TABLES_MAX, POSTGRES_TABLES_MAX, Wanted};
 use super::{mysql, postgres};
 use crate::config::Protocol;
 
@@ -25,7 +25,11 @@ pub(super) type Outcome = (usize, Result<ShardFacts, LoadError>);
 pub(super) fn begin(source: &Arc<Source>, shards: impl IntoIterator<Item = usize>) -> JoinSet<Outcome> {
     let mut reads = JoinSet::new();
     let declared = source.rules.iter().map(|rule| source.rule_name(rule)).collect();
-    let wanted = Arc::new(Wanted { declared, only_declared: source.shards.len() == 1 });
+    let (only_declared, tables_max) = match source.protocol {
+        Protocol::MySql => (source.shards.len() == 1, MYSQL_TABLES_MAX),
+        Protocol::Postgres => (false, POSTGRES_TABLES_MAX),
+    };
+    let wanted = Arc::new(Wanted { declared, only_declared, tables_max });
     for shard in shards {
         let (source, wanted) = (Arc::clone(source), Arc::clone(&wanted));
         reads.spawn(async move { (shard, read(&source, shard, &wanted).await) });

@@ -28,10 +28,7 @@ pub(super) async fn load(
     let mut facts = ShardFacts { settings: settings(&control).await?, ..ShardFacts::default() };
     control.run("opening a snapshot", begin).await?;
     facts.routines = routines(&control).await?;
-    let mut relations = relations(&control).await?;
-    if wanted.only_declared {
-        relations.retain(|_, relation| wanted.declared.contains(&relation.name));
-    }
+    let relations = relations(&control).await?;
     let name_of = |oid: &Oid| relations.get(oid).map(|relation| relation.name.clone());
     let mut touched = touched(&control, &relations).await?;
     let parents: HashMap<Oid, Oid> = inherited(&control).await?.into_iter().collect();

@@ -131,6 +131,12 @@ impl Statements {
         statement
     }
 
+    /// A statement that is sent in place of `statement`.
+    #[must_use]
+    pub fn intern_like(self: &Arc<Self>, statement: &Statement, sql: &[u8]) -> Arc<Statement> {
+        self.intern(sql, statement.types.clone(), statement.lexed.clone())
+    }
+
     /// DDL ran: statements prepared from now on are not those from before.
     pub fn schema_changed(&self) {
         self.epoch.fetch_add(1, Ordering::Relaxed);

@@ -7,7 +7,7 @@ use dbmesh::catalog::{Catalog, CatalogError, DatabaseCatalog, ShardSource, Sourc
 use dbmesh::config::{Config, Protocol, Secret, ShardFunction, TablePlacement, TableRule};
 use dbmesh::demo::servers::SERVER_USER;
 use sharding::schema::{
-    ColumnKind, DefaultKind, Placement, Protocol as Dialect, Reaches, Schema, Table, TableName, UniqueKey,
+    ColumnKind, DefaultKind, Placement, Protocol as Dialect, Reaches, Schema, Table, TableName, Takes, UniqueKey,
 };
 
 use crate::bed::{Database, PASSWORD, ServerKind, bed, eventually_async};
@@ -238,6 +238,12 @@ async fn postgresql_tables_are_read_as_they_are() {
         ("twice", int(8)),
     ];
     assert_eq!(kinds(customers), BTreeMap::from(expected));
+    let takes: Vec<_> = (customers.columns.iter())
+        .filter(|column| column.takes != Takes::Nothing)
+        .map(|column| (column.name.as_str(), column.takes.clone()))
+        .collect();
+    let from = |name: &str| Takes::From(format!("public.customers_{name}_seq").into());
+    assert_eq!(takes, [("id", from("id")), ("number", from("number"))]);
     let expected = [
         ("id", DefaultKind::Counter),
         ("Name", DefaultKind::Constant),

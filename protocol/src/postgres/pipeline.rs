@@ -37,12 +37,21 @@ pub enum Sent {
 pub enum Audience {
     /// The client sent the message: its answer is forwarded.
     Client,
-    /// As `Client`, but `ReadyForQuery` is cut out: the message is a part of what the client sent.
+    /// As `Client`, but errors are told as the observer wants them: the message is not quite what the client sent.
+    ClientEdited,
+    /// As `ClientEdited`, and `ReadyForQuery` is cut out: the message is a part of what the client sent.
     ClientPart,
     /// The client sent the message, but only an error or notice among its answers is forwarded.
     ClientErrors,
     /// We injected the message: its answer is cut out. The number says which injection it was.
     Mesh(u32),
+}
+
+impl Audience {
+    /// Whether what the server sends for it goes to the client as it comes.
+    fn is_client(self) -> bool {
+        matches!(self, Self::Client | Self::ClientEdited | Self::ClientPart)
+    }
 }
 
 /// COPY in progress on a server.
@@ -62,6 +71,11 @@ pub trait Observer {
     /// A message; for a client's own also those that pass by parts are left out: `DataRow`, `CopyData`, `RowDescription`.
     /// `sent` is what it answers; `None` for `NotificationResponse`, `ParameterStatus` and notices out of turn.
     fn on_message(&mut self, sent: Option<(Sent, Audience)>, tag: u8, body: &[u8]);
+
+    /// The body of an error that is for the client, as it shall be told; `None`: as it is.
+    fn edited(&mut self, _body: &[u8]) -> Option<Vec<u8>> {
+        None
+    }
 
     /// The answer of `sent` is complete; `failed` if it ended in an error. Not called for what an error skips.
     fn on_answered(&mut self, sent: Sent, audience: Audience, failed: bool);
@@ -235,12 +249,10 @@ impl Pipeline {
             };
             let owed = self.current();
             let (streamed, for_client) = match (tag, owed) {
-                (b'D' | b'd', Some((Sent::Execute | Sent::Query, Audience::Client | Audience::ClientPart))) => {
-                    (true, true)
-                }
+                (b'D' | b'd', Some((Sent::Execute | Sent::Query, audience))) if audience.is_client() => (true, true),
                 (b'D' | b'd', Some((Sent::Execute | Sent::Query, Audience::ClientErrors))) => (true, false),
                 (b'D' | b'd', Some((Sent::Execute | Sent::Query, Audience::Mesh(_)))) => (false, false),
-                (b'T', Some((_, Audience::Client | Audience::ClientPart))) => (true, true),
+                (b'T', Some((_, audience))) if audience.is_client() => (true, true),
                 (b'D' | b'd', _) => return Err(WireError::Unexpected(tag)),
                 (b'S' | b'A', None) => (false, true),
                 (b'N', None) | (b'A', _) => (false, true),
@@ -274,6 +286,12 @@ impl Pipeline {
                     self.status = TransactionStatus::decode(body)?;
                 }
                 self.answer(tag, owed)?.report(observer);
+                if let (b'E', Some((_, Audience::ClientEdited | Audience::ClientPart))) = (tag, owed) {
+                    let body = observer.edited(body).map_or(Cow::Borrowed(body), Cow::Owned);
+                    let mut told = Vec::with_capacity(HEADER_BYTES + body.len());
+                    super::write::put_raw(&mut told, b'E', &[&body]);
+                    self.steps.push_front(Step::Insert(told.into()));
+                }
             }
         }
         Ok(match to_client {
@@ -375,7 +393,8 @@ impl Answered {
 fn is_for_client(tag: u8, audience: Audience) -> bool {
     match audience {
         Audience::Client => true,
-        Audience::ClientPart => tag != b'Z',
+        Audience::ClientEdited => tag != b'E',
+        Audience::ClientPart => tag != b'Z' && tag != b'E',
         Audience::ClientErrors => matches!(tag, b'E' | b'N'),
         Audience::Mesh(_) => false,
     }

@@ -203,3 +203,50 @@ fn a_part_of_a_row_passes_at_once() {
     assert_eq!(pipeline.advance(&[0; 100], &mut Log::default()), Ok(Segment::Forward(100)));
     assert!(!pipeline.is_settled());
 }
+
+/// An observer that tells errors in its own words.
+struct Editor;
+
+impl Observer for Editor {
+    fn on_message(&mut self, _: Option<(Sent, Audience)>, _: u8, _: &[u8]) {}
+
+    fn edited(&mut self, _: &[u8]) -> Option<Vec<u8>> {
+        Some(b"SERROR\0\0".to_vec())
+    }
+
+    fn on_answered(&mut self, _: Sent, _: Audience, _: bool) {}
+}
+
+#[test]
+fn errors_about_what_was_edited_are_told_in_other_words_at_their_place() {
+    for (audience, ready) in [(Audience::ClientEdited, true), (Audience::ClientPart, false), (Audience::Client, true)] {
+        let mut stream = Vec::new();
+        write::row_description(&mut stream, std::iter::empty());
+        row(&mut stream);
+        let rows = stream.clone();
+        let text = write::ErrorText { severity: "ERROR", sqlstate: "42703", message: "x", detail: "", hint: "" };
+        write::error_response(&mut stream, &text);
+        let mut expected = rows;
+        match audience {
+            Audience::Client => expected.clone_from(&stream),
+            _ => write::put_raw(&mut expected, b'E', &[b"SERROR\0\0"]),
+        }
+        write::ready_for_query(&mut stream, TransactionStatus::Idle);
+        if ready {
+            write::ready_for_query(&mut expected, TransactionStatus::Idle);
+        }
+        let mut pipeline = Pipeline::default();
+        pipeline.sent(Sent::Query, audience);
+        let (mut client, mut buffer) = (Vec::new(), stream);
+        loop {
+            match pipeline.advance(&buffer, &mut Editor).expect("a valid stream") {
+                Segment::More => break,
+                Segment::Forward(count) => client.extend(buffer.drain(..count)),
+                Segment::Cut(count) => drop(buffer.drain(..count)),
+                Segment::Insert(bytes) => client.extend(bytes.iter()),
+            }
+        }
+        assert_eq!(client, expected, "{audience:?}");
+        assert!(pipeline.is_clean() && buffer.is_empty());
+    }
+}

@@ -14,6 +14,8 @@ pub struct Draws {
     pub from: Vec<Drawn>,
     /// It may take from others, too.
     pub others: bool,
+    /// It names a table that the schema does not know.
+    pub untold: bool,
     /// If it succeeds it has taken from each of `from`, and from no other.
     pub surely: bool,
 }
@@ -166,6 +168,14 @@ impl Finder<'_, '_> {
         (found, at)
     }
 
+    /// The table, if its columns are known.
+    fn read(&mut self, table: Option<Arc<Table>>) -> Option<Arc<Table>> {
+        self.draws.untold |= table.is_none();
+        let read = table.filter(|table| !table.is_view && !table.columns.is_empty());
+        self.draws.others |= read.is_none();
+        read
+    }
+
     /// The columns listed in parentheses at `at`, and where the list ends; `None` if that is something else.
     fn columns(&self, at: usize) -> Option<(Vec<String>, usize)> {
         if !self.is(at, TokenKind::LeftParenthesis) {
@@ -241,9 +251,7 @@ impl Finder<'_, '_> {
         if overriding {
             at += 3;
         }
-        let Some(table) = table.filter(|table| !table.is_view && !table.columns.is_empty()) else {
-            return self.draws.others = true;
-        };
+        let Some(table) = self.read(table) else { return };
         let (rows, past) = if self.source.is_word(at, "VALUES") { self.rows(at + 1) } else { (Vec::new(), at) };
         let nothing_given = self.source.is_word(at, "DEFAULT");
         if whole {
@@ -280,9 +288,7 @@ impl Finder<'_, '_> {
         if !self.source.is_word(from, "FROM") {
             return;
         }
-        let Some(table) = table.filter(|table| !table.is_view && !table.columns.is_empty()) else {
-            return self.draws.others = true;
-        };
+        let Some(table) = self.read(table) else { return };
         self.draws.others |= table.reaches == Reaches::Unknown;
         for column in &table.columns {
             let given = listed.as_ref().is_none_or(|(names, _)| names.contains(&column.name));

@@ -47,6 +47,7 @@ fn of(sql: &str) -> String {
         Drawn::Literal(number) => format!("'{number}'"),
     }));
     words.extend(draws.others.then(|| "others".to_owned()));
+    words.extend(draws.untold.then(|| "untold".to_owned()));
     assert_eq!(words.is_empty(), draws.is_nothing(), "{sql}");
     words.join(" ")
 }
@@ -72,9 +73,9 @@ fn inserts_take_what_they_do_not_give() {
         ("INSERT INTO own (id) VALUES (1)", "others"),
         ("INSERT INTO triggered (a) VALUES (1)", "id others"),
         ("INSERT INTO seen (a) VALUES (1)", "others"),
-        ("INSERT INTO nowhere (a) VALUES (1)", "others"),
+        ("INSERT INTO nowhere (a) VALUES (1)", "others untold"),
         ("INSERT INTO t", "id n"),
-        ("INSERT INTO", "others"),
+        ("INSERT INTO", "others untold"),
         ("INSERT INTO t (", "id n"),
     ] {
         assert_eq!(of(sql), takes, "{sql}");

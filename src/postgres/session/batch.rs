@@ -4,11 +4,13 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
+use protocol::postgres::wire;
 use sharding::lexer::StatementKind;
 use transaction::ShardIndex;
 
 use super::effects::Effects;
 use super::route::Routed;
+use super::sequences::Taking;
 use crate::postgres::statements::Statement;
 
 /// Most portals of a session.
@@ -43,8 +45,24 @@ pub struct Batch {
     pub bound: Option<u64>,
     /// What was executed leaves behind.
     pub effects: Effects,
+    /// Behind the `Bind` that is handled come its Execute and a `Sync`, and nothing else.
+    pub last_bind: bool,
     /// A COPY from the client goes to this shard.
     pub copy: Option<ShardIndex>,
+}
+
+/// Whether these bytes, which follow a `Bind`, run its portal and end the batch.
+pub fn ends_next(mut rest: &[u8]) -> bool {
+    let mut next = || {
+        let header = wire::header(rest, wire::MESSAGE_BYTES_MAX).ok().flatten()?;
+        rest = rest.get(header.total..)?;
+        Some(header.tag)
+    };
+    let first = match next() {
+        Some(b'D') => next(),
+        first => first,
+    };
+    first == Some(b'E') && next() == Some(b'S')
 }
 
 /// A `Parse` that was not sent yet.
@@ -82,6 +100,7 @@ impl Batch {
         self.parses.clear();
         self.bound = None;
         self.effects = Effects::default();
+        self.last_bind = false;
         self.copy = None;
     }
 }
@@ -121,6 +140,8 @@ pub enum Portal {
         kind: StatementKind,
         /// What running it leaves behind.
         effects: Effects,
+        /// What it takes from sequences, and whether the backend has none of others' values.
+        taking: Option<(Arc<Taking>, bool)>,
     },
     /// Several shards.
     Several(Arc<Parked>),

@@ -5,8 +5,6 @@ use sharding::lexer::{Flags, StatementKind};
 
 /// Why a session with temporary tables is pinned.
 pub const TEMPORARY: &str = "temporary table";
-/// Why a session that asked for the last value of a sequence is pinned.
-pub const SEQUENCE: &str = "sequence state (currval, lastval)";
 
 /// Asks a backend what it holds that cannot be moved, in the words of the reasons.
 pub const PINS: &[u8] = b"SELECT 'temporary table' FROM pg_catalog.pg_class \
@@ -24,11 +22,6 @@ pub fn reason(text: &str) -> Option<&'static str> {
         .find(|known| *known == text)
 }
 
-/// Whether a backend can be asked whether this reason still holds.
-pub fn can_be_asked(pin: &str) -> bool {
-    pin != SEQUENCE
-}
-
 /// What a statement leaves behind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Effects {
@@ -42,10 +35,10 @@ pub struct Effects {
     pub ddl: bool,
     /// It may have ended what a pin is for.
     pub unpins: bool,
-    /// It may take values of sequences, as a part of what it is for.
-    pub takes_values: bool,
     /// It asks for the last value of a sequence.
     pub asks_values: bool,
+    /// What was taken from sequences is forgotten.
+    pub forgets_values: bool,
 }
 
 impl Effects {
@@ -59,8 +52,6 @@ impl Effects {
             Some("session advisory lock")
         } else if flags.any(Flags::WITH_HOLD) {
             Some("cursor WITH HOLD")
-        } else if flags.any(Flags::SEQUENCE_CURRENT) {
-            Some(SEQUENCE)
         } else {
             match kind {
                 Kind::Listen => Some("LISTEN"),
@@ -77,10 +68,8 @@ impl Effects {
             ddl: matches!(kind, Kind::Ddl | Kind::Do | Kind::Call | Kind::Other),
             unpins: pin.is_some()
                 || matches!(kind, Kind::Ddl | Kind::Unlisten | Kind::Close | Kind::Deallocate | Kind::Discard),
-            takes_values: flags.any(Flags::SEQUENCE_NEXT.with(Flags::UNKNOWN_FUNCTION))
-                || kind == Kind::With && flags.any(Flags::WRITES)
-                || matches!(kind, Kind::Insert | Kind::Copy | Kind::Call | Kind::Do | Kind::Execute | Kind::Other),
             asks_values: flags.any(Flags::SEQUENCE_CURRENT),
+            forgets_values: false,
         }
     }
 
@@ -93,8 +82,8 @@ impl Effects {
             untracked: self.untracked || other.untracked,
             ddl: self.ddl || other.ddl,
             unpins: self.unpins || other.unpins,
-            takes_values: self.takes_values || other.takes_values,
             asks_values: self.asks_values || other.asks_values,
+            forgets_values: self.forgets_values || other.forgets_values,
         }
     }
 }

@@ -15,7 +15,7 @@ use super::answer;
 use super::batch::{Deferred, Parked, Portal};
 use super::fault::{self, Fault, Stop};
 use super::pieces::Pieces;
-use super::route::Way;
+use super::route::{Asked, Way};
 use super::simple::access_of;
 use super::{effects::Effects, verbs};
 use crate::error_code::MeshError;
@@ -81,7 +81,8 @@ impl Session {
     }
 
     pub(super) async fn on_flush(&mut self) -> Result<(), Stop> {
-        if self.begin_message() {
+        // Where nothing is owed it begins nothing.
+        if !self.batch.begun || self.begin_message() {
             return Ok(());
         }
         let done = self.flush().await;
@@ -212,12 +213,14 @@ impl Session {
         }
         self.note_custom(&statement.lexed, &statement.sql, Some(bind));
         let way = if self.is_relay() {
-            Way::One(self.home_shard(), access_of(statement.lexed.kind, statement.lexed.flags))
+            let asked = Asked { sql: &statement.sql, lexed: &statement.lexed, parameters: &[] };
+            let taking = self.taking_of_relay(asked).await?.map(Box::new);
+            Way::One(self.home_shard(), access_of(statement.lexed.kind, statement.lexed.flags), taking)
         } else {
             self.bound_way(&statement, bind).await?
         };
-        let (shard, access) = match way {
-            Way::One(shard, access) => (shard, access),
+        let (shard, access, taking) = match way {
+            Way::One(shard, access, taking) => (shard, access, taking),
             Way::Several(routed) => {
                 self.resolve_deferred(None).await?;
                 self.say(answer::BIND_COMPLETE);
@@ -231,12 +234,25 @@ impl Session {
         } else {
             self.resolve_deferred(None).await?;
         }
+        let (kind, effects) = (statement.lexed.kind, statement.lexed.effects());
+        let mut asks = effects.asks_values;
+        let mut instead = None;
+        if asks {
+            let question = self.question(&statement.sql, statement.lexed.flags, taking.as_deref(), shard)?;
+            asks = question.open;
+            instead = question.spliced.map(|spliced| self.front.statements.intern_like(&statement, &spliced.text));
+        }
         let index = self.target(shard, access).await?;
-        let (kind, effects) = (statement.lexed.kind, Effects::of(statement.lexed.kind, statement.lexed.flags));
-        self.guard_sequences(index, effects, access, true);
+        let alone = self.guard_sequences(index, taking.as_deref(), asks, access, true);
+        // With an error in it, it fails as the client wrote it.
         self.supply(index, bind.statement, &statement, Audience::ClientErrors).await?;
+        if let Some(instead) = &instead {
+            self.supply(index, b"i", instead, Audience::ClientErrors).await?;
+        }
         let backend = &mut *self.held[index].lease;
-        if bind.statement.is_empty() {
+        if let Some(instead) = &instead {
+            write::bind_as(&mut backend.output, bind.portal, &instead.name(), bind.tail);
+        } else if bind.statement.is_empty() {
             backend.output.extend_from_slice(frame);
         } else {
             write::bind_as(&mut backend.output, bind.portal, &statement.name(), bind.tail);
@@ -247,7 +263,8 @@ impl Session {
         if access == Access::Write && !self.batch.wrote.contains(&shard) {
             self.batch.wrote.push(shard);
         }
-        self.set_portal(bind.portal, Portal::Backend { shard, kind, effects })?;
+        let taking = taking.map(|taking| (Arc::from(taking), alone));
+        self.set_portal(bind.portal, Portal::Backend { shard, kind, effects, taking })?;
         self.relieve(index).await
     }
 
@@ -304,7 +321,7 @@ impl Session {
     async fn execute(&mut self, name: &[u8], rows_max: i32) -> Result<(), Fault> {
         self.resolve_deferred(None).await?;
         self.entry.statements.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let (shard, kind, effects) = match self.portals.get(name) {
+        let (shard, kind, effects, taking) = match self.portals.get(name) {
             Some(Portal::Session(statement)) => {
                 let statement = Arc::clone(statement);
                 self.course.statement(statement.lexed.kind);
@@ -315,10 +332,13 @@ impl Session {
                 self.course.statement(parked.statement.lexed.kind);
                 return self.execute_several(&parked, rows_max).await;
             }
-            Some(Portal::Backend { shard, kind, effects }) => (*shard, *kind, *effects),
-            None => (self.current_shard(), StatementKind::Fetch, Effects::default()),
+            Some(Portal::Backend { shard, kind, effects, taking }) => (*shard, *kind, *effects, taking.clone()),
+            None => (self.current_shard(), StatementKind::Fetch, Effects::default(), None),
         };
         let index = self.target(shard, Access::Read).await?;
+        if let Some((taking, alone)) = &taking {
+            self.note_taken(index, taking, *alone);
+        }
         let backend = &mut *self.held[index].lease;
         write::execute(&mut backend.output, name, rows_max);
         backend.pipeline.sent(Sent::Execute, Audience::Client);

@@ -22,6 +22,7 @@ mod pull;
 mod relay;
 mod route;
 mod scatter;
+mod sequence_asks;
 mod sequences;
 mod settle;
 mod simple;
@@ -61,6 +62,7 @@ use held::Held;
 use names::Names;
 use pull::Patience;
 use relay::Notes;
+use sequences::Taken;
 
 /// Longest a client that is told to go may take to read why.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -108,6 +110,8 @@ struct Session {
     unlearnt: bool,
     /// Names of settings that the server does not list, and that this session may have set.
     custom: Vec<String>,
+    /// What it has taken from sequences.
+    taken: Taken,
     /// The backend on which it may have taken a sequence value last.
     sequences_at: Option<(ShardIndex, u32)>,
     /// The shard on which settings may have changed last.
@@ -191,6 +195,7 @@ pub(super) async fn run(
         schema_changed: false,
         unlearnt: false,
         custom: Vec::new(),
+        taken: Taken::default(),
         sequences_at: None,
         set_on: None,
         set_epoch: 0,
@@ -234,6 +239,9 @@ impl Session {
                     false => return Ok(()),
                 },
                 Next::Message(total) => {
+                    if bytes.first() == Some(&b'B') {
+                        self.batch.last_bind = batch::ends_next(&bytes[total..]);
+                    }
                     self.on_message(&bytes[..total]).await?;
                     bytes.advance(total);
                 }
@@ -246,6 +254,9 @@ impl Session {
     }
 
     async fn on_message(&mut self, frame: &[u8]) -> Result<(), Stop> {
+        if self.taken.is_fresh() {
+            Box::pin(self.learn_between()).await?;
+        }
         let violation = |error: wire::WireError| Stop::Fatal(MeshError::Protocol(error.to_string()));
         let message = wire::Message { tag: frame[0], body: &frame[wire::HEADER_BYTES..], total: frame.len() };
         match frontend::decode(&message).map_err(violation)? {

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use protocol::postgres::frontend::Bind;
 use protocol::postgres::{Audience, ErrorFields, Observer, Sent, Target, backend, oid, write};
 use sharding::plan::ParameterMap;
-use sharding::splice::Positions;
+use sharding::splice::{Positions, Spliced};
 
 use super::route::Asked;
 use crate::postgres::backend::Backend;
@@ -107,25 +107,54 @@ impl Part {
 
     /// A server's error about this text, told about the client's.
     pub fn error(&self, run: &Run<'_>, body: &[u8]) -> Vec<u8> {
-        let Ok(fields) = ErrorFields::decode(body) else { return body.to_vec() };
         let span = run.asked.lexed.span;
-        let before = run.asked.sql.get(..span.start as usize).unwrap_or_default();
-        let mut told = Vec::with_capacity(body.len());
-        for (field, value) in fields.iter() {
-            let mut value = value.to_vec();
-            if field == b'P' {
-                let number = std::str::from_utf8(&value).ok().and_then(|digits| digits.parse().ok());
-                let (Some(number), Some(positions)) = (number, &self.positions) else { continue };
-                let text = span.of(run.asked.sql);
-                let place = positions.original_position(&self.sql, text, number)
-                    + String::from_utf8_lossy(before).chars().count();
-                value = place.to_string().into_bytes();
-            }
-            told.push(field);
-            told.extend_from_slice(&value);
-            told.push(0);
-        }
-        told.push(0);
-        told
+        let before = chars(run.asked.sql.get(..span.start as usize).unwrap_or_default());
+        told(body, |number| {
+            let text = span.of(run.asked.sql);
+            Some(self.positions.as_ref()?.original_position(&self.sql, text, number) + before)
+        })
     }
+}
+
+/// What a server was sent in place of a part of what the client sent.
+#[derive(Debug)]
+pub struct Edited {
+    /// What was sent.
+    pub sent: Spliced,
+    /// What the client sent.
+    pub original: Vec<u8>,
+    /// Characters before that in the client's text.
+    pub before: usize,
+}
+
+impl Edited {
+    /// A server's error about what was sent, told about the client's text.
+    pub fn error(&self, body: &[u8]) -> Vec<u8> {
+        let Spliced { text, positions } = &self.sent;
+        told(body, |number| Some(positions.original_position(text, &self.original, number) + self.before))
+    }
+}
+
+/// How many characters these bytes are.
+pub fn chars(text: &[u8]) -> usize {
+    String::from_utf8_lossy(text).chars().count()
+}
+
+/// An error with another position in the text, or none.
+fn told(body: &[u8], position: impl Fn(usize) -> Option<usize>) -> Vec<u8> {
+    let Ok(fields) = ErrorFields::decode(body) else { return body.to_vec() };
+    let mut told = Vec::with_capacity(body.len());
+    for (field, value) in fields.iter() {
+        let mut value = value.to_vec();
+        if field == b'P' {
+            let number = std::str::from_utf8(&value).ok().and_then(|digits| digits.parse().ok());
+            let Some(place) = number.and_then(&position) else { continue };
+            value = place.to_string().into_bytes();
+        }
+        told.push(field);
+        told.extend_from_slice(&value);
+        told.push(0);
+    }
+    told.push(0);
+    told
 }

@@ -1,7 +1,7 @@
 //! A text cut into statements, each with what the lexer says about it.
 //! Out: where they go.
 
-use sharding::lexer::verbs;
+use sharding::lexer::verbs::{self, Discard, Verb};
 use sharding::lexer::{Dialect, LexError, Scan, ScannedStatement, StatementKind};
 
 use super::Session;
@@ -11,7 +11,8 @@ use crate::postgres::statements::Lexed;
 impl Lexed {
     /// What it leaves behind.
     pub fn effects(&self) -> Effects {
-        Effects::of(self.kind, self.flags)
+        let forgets_values = matches!(self.verb, Some(Verb::Discard(Discard::All | Discard::Sequences)));
+        Effects { forgets_values, ..Effects::of(self.kind, self.flags) }
     }
 }
 

@@ -15,6 +15,7 @@ use protocol::postgres::{Audience, ErrorFields, Observer, Segment, Sent, WireErr
 use tokio::time::{Instant, Sleep};
 
 use super::client::Client;
+use super::parts::Edited;
 use crate::interrupt::{Interrupt, Reason};
 use crate::postgres::backend::Backend;
 
@@ -59,6 +60,8 @@ pub struct Notes {
     pub parsed: usize,
     /// The client had the server forget every prepared statement, ours too.
     pub deallocated: bool,
+    /// What the server was sent instead of the client's text.
+    pub edited: Option<Edited>,
 }
 
 impl Notes {
@@ -75,6 +78,7 @@ impl Notes {
         self.parameters.clear();
         self.parsed = 0;
         self.deallocated = false;
+        self.edited = None;
     }
 }
 
@@ -113,6 +117,10 @@ impl Observer for Notes {
             }
             _ => {}
         }
+    }
+
+    fn edited(&mut self, body: &[u8]) -> Option<Vec<u8>> {
+        self.edited.as_ref().map(|edited| edited.error(body))
     }
 
     fn on_answered(&mut self, sent: Sent, audience: Audience, failed: bool) {

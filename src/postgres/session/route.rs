@@ -12,6 +12,7 @@ use transaction::{Access, ShardIndex};
 
 use super::Session;
 use super::fault::{Fault, Stop};
+use super::sequences::Taking;
 use crate::catalog::DatabaseCatalog;
 use crate::config::Protocol;
 use crate::error_code::MeshError;
@@ -46,8 +47,8 @@ pub struct Routed {
 /// A statement's way.
 #[derive(Debug)]
 pub enum Way {
-    /// As it came, to one shard.
-    One(ShardIndex, Access),
+    /// As it came, to one shard; and what it takes there from sequences.
+    One(ShardIndex, Access, Option<Box<Taking>>),
     /// To several.
     Several(Box<Routed>),
 }
@@ -133,12 +134,14 @@ impl Session {
         let lexed = asked.lexed;
         let access = super::simple::access_of(lexed.kind, lexed.flags);
         if self.is_relay() {
-            return Ok(Way::One(self.home_shard(), access));
+            let taking = self.taking_of_relay(asked).await?.map(Box::new);
+            return Ok(Way::One(self.home_shard(), access, taking));
         }
         if is_about_connection(lexed.kind) {
             let cursor = matches!(lexed.kind, StatementKind::Fetch | StatementKind::Close);
             let shard = self.cursor_shard.filter(|_| cursor).unwrap_or_else(|| self.home_shard());
-            return Ok(Way::One(shard, access));
+            let taking = super::sequences::may_take(lexed).then(|| Box::new(Taking::anything()));
+            return Ok(Way::One(shard, access, taking));
         }
         let routed = self.route(asked).await?;
         let effects = routed.plan.effects;
@@ -155,11 +158,14 @@ impl Session {
                     )
                     .into());
                 }
-                let shard = if *anywhere { self.home_shard() } else { *shard };
+                let asks = lexed.flags.any(Flags::SEQUENCE_CURRENT);
+                let home = asks.then(|| self.home_of_sequences()).flatten();
+                let shard = if *anywhere { home.unwrap_or_else(|| self.home_shard()) } else { *shard };
                 if lexed.kind == StatementKind::Declare {
                     self.cursor_shard = Some(shard);
                 }
-                Ok(Way::One(shard, access))
+                let taking = self.taking(asked, &routed.plan.draws).map(Box::new);
+                Ok(Way::One(shard, access, taking))
             }
             Bound::Merge { .. } | Bound::Spread { .. } => Ok(Way::Several(Box::new(routed))),
             Bound::Local => Err(MeshError::Unsupported("dbmesh does not support this statement".to_owned()).into()),
@@ -179,37 +185,7 @@ impl Session {
             let text = "dbmesh does not support transform_null_equals = on with several shards";
             return Err(MeshError::Unsupported(text.to_owned()).into());
         }
-        let schema = self.schema().await?;
-        let path = self.search_path().await?;
-        let temporary = self.temporary_tables().await?;
-        let cacheable = temporary.is_empty() && !asked.lexed.flags.has(Flags::MIXED_ROWS);
-        let mut known = None;
-        let mut key = None;
-        if cacheable {
-            let scope = self.scope(&schema, dialect, &path).key(asked.lexed.fingerprint);
-            known = self.mesh.plans.get(self.worker.0, &scope);
-            self.counters.plan(Protocol::Postgres, known.is_some());
-            key = Some(scope);
-        }
-        let plan = match known {
-            Some(plan) => plan,
-            None => {
-                let text = asked.lexed.span.of(asked.sql);
-                let tokens = lexer::tokens(text, dialect).map_err(|error| MeshError::Syntax(error.to_string()))?;
-                let context = PlanContext { search_path: &path, temporary: &temporary };
-                let plan = Arc::new(sharding::plan::plan(&tokens, &schema, &context));
-                if let Some(key) = key {
-                    let label = PlanLabel {
-                        protocol: Protocol::Postgres,
-                        database: Arc::from(&*schema.database),
-                        kind: kind(&plan),
-                        statement: self.display(text),
-                    };
-                    self.mesh.plans.insert(key, Arc::clone(&plan), PLAN_BYTES + 4 * text.len(), label);
-                }
-                plan
-            }
-        };
+        let (plan, schema) = self.planned(asked).await?;
         let values = parameters::Bound {
             sql: asked.sql,
             lexed: asked.lexed,
@@ -219,6 +195,55 @@ impl Session {
         };
         let bound = plan.bind(&schema, &values).map_err(|refusal| refused(&refusal))?;
         Ok(Routed { plan, bound, schema })
+    }
+
+    /// The plan of a statement, and the schema that it was made with.
+    pub(super) async fn planned(&mut self, asked: Asked<'_>) -> Result<(Arc<Plan>, Arc<Schema>), Fault> {
+        let dialect = Dialect::Postgres(self.modes);
+        let mut schema = self.schema().await?;
+        let path = self.search_path().await?;
+        let temporary = self.temporary_tables().await?;
+        let cacheable = temporary.is_empty() && !asked.lexed.flags.has(Flags::MIXED_ROWS);
+        if cacheable {
+            let scope = self.scope(&schema, dialect, &path).key(asked.lexed.fingerprint);
+            let known = self.mesh.plans.get(self.worker.0, &scope);
+            self.counters.plan(Protocol::Postgres, known.is_some());
+            if let Some(plan) = known {
+                return Ok((plan, schema));
+            }
+        }
+        let text = asked.lexed.span.of(asked.sql);
+        let tokens = lexer::tokens(text, dialect).map_err(|error| MeshError::Syntax(error.to_string()))?;
+        let context = PlanContext { search_path: &path, temporary: &temporary };
+        let mut plan = sharding::plan::plan(&tokens, &schema, &context);
+        if plan.draws.untold && temporary.is_empty() {
+            // A table that nobody has told of: it may be new.
+            schema = self.newer_schema(schema).await?;
+            plan = sharding::plan::plan(&tokens, &schema, &context);
+        }
+        let plan = Arc::new(plan);
+        if cacheable {
+            let label = PlanLabel {
+                protocol: Protocol::Postgres,
+                database: Arc::from(&*schema.database),
+                kind: kind(&plan),
+                statement: self.display(text),
+            };
+            let key = self.scope(&schema, dialect, &path).key(asked.lexed.fingerprint);
+            self.mesh.plans.insert(key, Arc::clone(&plan), PLAN_BYTES + 4 * text.len(), label);
+        }
+        Ok((plan, schema))
+    }
+
+    /// The schema as the shards have it now; the one there is if they cannot be asked.
+    async fn newer_schema(&mut self, schema: Arc<Schema>) -> Result<Arc<Schema>, Fault> {
+        let Some(catalog) = self.catalog() else { return Ok(schema) };
+        let wait = catalog.refresh(self.front.pools.wait_deadline());
+        match self.entry.interrupt.guard(Reason::Query, wait).await {
+            Ok(newer) => Ok(newer.unwrap_or(schema)),
+            Err(Reason::Session) => Err(Stop::Fatal(MeshError::SessionKilled).into()),
+            Err(Reason::Query | Reason::Drain) => Ok(schema),
+        }
     }
 
     fn scope(&mut self, schema: &Schema, dialect: Dialect, path: &[String]) -> PlanScope {

@@ -35,7 +35,7 @@ enum Event {
 impl Session {
     /// Lets go of backends that are clean as they are.
     pub(super) fn release_clean(&mut self) {
-        if self.transaction.status() != Status::Idle || self.pin.is_some() || self.unlearnt {
+        if self.transaction.status() != Status::Idle || self.pin.is_some() || self.unlearnt || self.taken.is_fresh() {
             return;
         }
         if self.transaction.branches().is_empty() {
@@ -86,6 +86,9 @@ impl Session {
         if self.pin.is_some() {
             return Ok(());
         }
+        if self.taken.is_fresh() {
+            Box::pin(self.learn_taken()).await?;
+        }
         while !self.held.is_empty() {
             if let Err(Fault::Stop(stop)) = self.clean(0).await {
                 return Err(stop);
@@ -121,7 +124,7 @@ impl Session {
 
     /// Asks the backend whether what the session is pinned for is still there.
     async fn review_pin(&mut self) -> Result<(), Fault> {
-        if !self.pin.is_some_and(effects::can_be_asked) {
+        if self.pin.is_none() {
             return Ok(());
         }
         let mut reasons = Vec::new();
@@ -144,9 +147,7 @@ impl Session {
     pub(super) fn note_schema_change(&mut self) {
         if self.schema_changed && self.transaction.status() == Status::Idle {
             self.schema_changed = false;
-            if !self.is_relay()
-                && let Some(catalog) = self.catalog()
-            {
+            if let Some(catalog) = self.catalog() {
                 catalog.note_ddl();
             }
         }

@@ -5,16 +5,19 @@ use protocol::postgres::pipeline::CopyState;
 use protocol::postgres::{Audience, Sent, TransactionStatus, write};
 use sharding::lexer::verbs::Verb;
 use sharding::lexer::{Flags, StatementKind};
+use sharding::splice::{Positions, Spliced};
 use transaction::{Access, Gone, Ran, ShardIndex, Status};
 
 use super::Session;
 use super::answer;
-use super::effects::{self, Effects};
+use super::effects::Effects;
 use super::fault::{self, Fault, Stop};
-use super::parts::Run;
+use super::parts::{Edited, Run, chars};
 use super::pieces::Pieces;
 use super::relay::Goal;
 use super::route::{Asked, Way};
+use super::sequence_asks::Question;
+use super::sequences::Taking;
 use super::verbs;
 use crate::config::Protocol;
 use crate::error_code::MeshError;
@@ -28,6 +31,18 @@ pub enum Done {
     Server,
     /// We do.
     Here,
+}
+
+/// A Query on its way to one shard.
+struct Forwarded<'a> {
+    /// What it leaves behind.
+    effects: Effects,
+    /// What it takes from sequences.
+    taking: Option<&'a Taking>,
+    /// It asks the backend for values that were taken.
+    asks: bool,
+    /// For whom its answer is.
+    audience: Audience,
 }
 
 /// What a statement does to the shard it goes to, as far as the lexer tells.
@@ -127,7 +142,19 @@ impl Session {
         }
         self.note_custom(piece, sql, None);
         match self.way(Asked { sql, lexed: piece, parameters: &[] }).await? {
-            Way::One(shard, access) => self.forward(frame, shard, access, piece.effects(), Audience::Client).await,
+            Way::One(shard, access, taking) => {
+                let question = self.question(piece.span.of(sql), piece.flags, taking.as_deref(), shard)?;
+                let asks = question.open;
+                let (text, audience) = (self.instead(question, sql, piece), Audience::Client);
+                let what = Forwarded { effects: piece.effects(), taking: taking.as_deref(), asks, audience };
+                match text {
+                    Some(text) => {
+                        let what = Forwarded { audience: Audience::ClientEdited, ..what };
+                        self.forward(&text, shard, access, what).await
+                    }
+                    None => self.forward(frame, shard, access, what).await,
+                }
+            }
             Way::Several(routed) => {
                 let run = Run { asked: Asked { sql, lexed: piece, parameters: &[] }, bind: None, types: &[] };
                 self.run_several(&run, &routed).await?;
@@ -148,7 +175,14 @@ impl Session {
         let effects = pieces.iter().map(Lexed::effects).fold(Effects::default(), Effects::and);
         if self.is_relay() {
             let shard = self.home_shard();
+            let mut taking: Option<Taking> = None;
             for piece in pieces {
+                let asked = Asked { sql, lexed: piece, parameters: &[] };
+                match (&mut taking, self.taking_of_relay(asked).await?) {
+                    (Some(all), Some(more)) => all.add(&more),
+                    (all @ None, more) => *all = more,
+                    (Some(_), None) => {}
+                }
                 self.note_custom(piece, sql, None);
                 self.course.statement(piece.kind);
                 self.course.runs(Tier::Single, 1);
@@ -158,7 +192,14 @@ impl Session {
                 _ => None,
             });
             self.batch.options = begins.unwrap_or_default();
-            let ran = self.forward(frame, shard, Access::Write, effects, Audience::Client).await;
+            let whole = Lexed::unknown(sql);
+            let flags = pieces.iter().fold(Flags::NONE, |flags, piece| flags.with(piece.flags));
+            let question = self.question(sql, flags, taking.as_ref(), shard)?;
+            let asks = question.open;
+            let text = self.instead(question, sql, &whole);
+            let audience = if text.is_some() { Audience::ClientEdited } else { Audience::Client };
+            let what = Forwarded { effects, taking: taking.as_ref(), asks, audience };
+            let ran = self.forward(text.as_deref().unwrap_or(frame), shard, Access::Write, what).await;
             let commits = pieces.iter().any(|piece| matches!(piece.verb, Some(Verb::Commit(_))));
             return match ran {
                 // The COMMIT may have been reached.
@@ -200,10 +241,19 @@ impl Session {
             self.note_custom(&alone, text, None);
             let asked = Asked { sql: text, lexed: &alone, parameters: &[] };
             match self.way(asked).await? {
-                Way::One(shard, access) => {
-                    let mut frame = Vec::with_capacity(text.len() + 6);
-                    write::query(&mut frame, text);
-                    self.forward(&frame, shard, access, alone.effects(), Audience::ClientPart).await?;
+                Way::One(shard, access, taking) => {
+                    let question = self.question(text, alone.flags, taking.as_deref(), shard)?;
+                    let asks = question.open;
+                    let sent = question
+                        .spliced
+                        .unwrap_or_else(|| Spliced { text: text.to_vec(), positions: Positions::default() });
+                    let mut frame = Vec::with_capacity(sent.text.len() + 6);
+                    write::query(&mut frame, &sent.text);
+                    let before = chars(sql.get(..piece.span.start as usize).unwrap_or_default());
+                    self.notes.edited = Some(Edited { sent, original: text.to_vec(), before });
+                    let (effects, audience) = (alone.effects(), Audience::ClientPart);
+                    let what = Forwarded { effects, taking: taking.as_deref(), asks, audience };
+                    self.forward(&frame, shard, access, what).await?;
                     if self.notes.client_error.is_some() {
                         return Err(Fault::Told);
                     }
@@ -225,17 +275,30 @@ impl Session {
         branch.or_else(|| self.held.first().map(|held| held.shard)).unwrap_or_else(|| self.default_shard())
     }
 
-    /// Sends a Query as it is to one shard, and its answer as it is to the client.
+    /// The Query that is sent instead of one with a question whose answer is known in part.
+    fn instead(&mut self, question: Question, sql: &[u8], piece: &Lexed) -> Option<Vec<u8>> {
+        let sent = question.spliced?;
+        let mut frame = Vec::with_capacity(sent.text.len() + 6);
+        write::query(&mut frame, &sent.text);
+        let before = chars(sql.get(..piece.span.start as usize).unwrap_or_default());
+        self.notes.edited = Some(Edited { sent, original: piece.span.of(sql).to_vec(), before });
+        Some(frame)
+    }
+
+    /// Sends a Query to one shard, and its answer as it is to the client.
     async fn forward(
         &mut self,
         frame: &[u8],
         shard: ShardIndex,
         access: Access,
-        effects: Effects,
-        audience: Audience,
+        what: Forwarded<'_>,
     ) -> Result<Done, Fault> {
+        let Forwarded { effects, taking, asks, audience } = what;
         let index = self.enter(shard, access).await?;
-        self.guard_sequences(index, effects, access, false);
+        let alone = self.guard_sequences(index, taking, asks, access, false);
+        if let Some(taking) = taking {
+            self.note_taken(index, taking, alone);
+        }
         let backend = &mut *self.held[index].lease;
         // A Query makes the server forget the unnamed statement.
         backend.memory.unnamed = None;
@@ -282,6 +345,11 @@ impl Session {
         let failed = self.notes.client_error.is_some();
         self.forget_deallocated(index);
         let shard = self.held[index].shard;
+        if failed {
+            self.taken.failed(shard);
+        } else if effects.forgets_values {
+            self.discarded_sequences(index);
+        }
         let memory = &mut self.held[index].lease.memory;
         memory.untracked |= effects.untracked;
         if effects.settings {
@@ -295,9 +363,7 @@ impl Session {
             self.schema_changed = true;
         }
         self.pin_doubt |= effects.unpins && (effects.pin.is_some() || self.pin.is_some());
-        // Inside a transaction the backend is the session's own, and what it asks for there is what it took there.
-        let inside = self.transaction.status() != Status::Idle;
-        if let Some(reason) = effects.pin.filter(|reason| !(inside && *reason == effects::SEQUENCE)) {
+        if let Some(reason) = effects.pin {
             self.pin = Some(reason);
             self.entry.set_pin(Some(reason));
         }

@@ -18,15 +18,15 @@ struct Place {
 
 async fn place() -> &'static Place {
     static PLACE: OnceCell<Place> = OnceCell::const_new();
-    PLACE
-        .get_or_init(|| async {
-            let plain = Database::new(ServerKind::Postgres, 1).await;
-            let sharded = sharded().await;
-            // Few backends, so that sessions meet on them.
-            let config = MeshConfig::with(&plain).and(&sharded).section("[pool]\nsize_max = 4");
-            Place { mesh: config.key("workers = 1").start(), plain, sharded }
-        })
-        .await
+    PLACE.get_or_init(new_place).await
+}
+
+async fn new_place() -> Place {
+    let plain = Database::new(ServerKind::Postgres, 1).await;
+    let sharded = sharded().await;
+    // Few backends, so that sessions meet on them.
+    let config = MeshConfig::with(&plain).and(&sharded).section("[pool]\nsize_max = 4");
+    Place { mesh: config.key("workers = 1").start(), plain, sharded }
 }
 
 /// A database on two shards: orders of customers, and products on both.
@@ -51,6 +51,7 @@ async fn script(name: &str, mesh: &'static RunningMesh, database: &Database) {
         database.shards[0].port.to_string(),
         SERVER_USER.to_owned(),
         PASSWORD.to_owned(),
+        if database.shards.len() == 1 { "plain" } else { "sharded" }.to_owned(),
     ];
     let said = tokio::task::spawn_blocking(move || Tool::new(python()).args(arguments).ok()).await;
     let said = said.expect("the script finds nothing wrong");
@@ -63,6 +64,15 @@ async fn script(name: &str, mesh: &'static RunningMesh, database: &Database) {
 async fn state_of_sessions_on_one_shard() {
     let place = place().await;
     script("state.py", &place.mesh, &place.plain).await;
+}
+
+#[tokio::test]
+async fn sequences_on_one_shard_and_on_two() {
+    // Its sessions need all the backends there are.
+    let place: &'static Place = Box::leak(Box::new(new_place().await));
+    script("sequences.py", &place.mesh, &place.plain).await;
+    script("sequences.py", &place.mesh, &place.sharded).await;
+    place.mesh.signal(dbmesh::demo::keeper::StopSignal::Kill);
 }
 
 #[tokio::test]

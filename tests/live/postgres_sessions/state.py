@@ -146,43 +146,6 @@ def transactions():
     one.execute("ROLLBACK")
 
 
-def sequences():
-    one, other = connect(), connect()
-    other.execute("CREATE TABLE IF NOT EXISTS numbered (id serial PRIMARY KEY, a int)")
-    for _ in range(8):
-        connect().execute("INSERT INTO numbered (a) VALUES (1)")
-    # Never another session's value.
-    fails(errors.ObjectNotInPrerequisiteState, one, "SELECT lastval()")
-    fails(errors.ObjectNotInPrerequisiteState, one, "SELECT currval('numbered_id_seq')")
-    for simple in (True, False):
-        own = connect()
-        cursor = psycopg.ClientCursor(own) if simple else psycopg.Cursor(own)
-        for number in range(5):
-            other.execute("INSERT INTO numbered (a) VALUES (2)")
-            with own.transaction():
-                cursor.execute("INSERT INTO numbered (a) VALUES (%s) RETURNING id", (number,))
-                id = cursor.fetchone()[0]
-                other.execute("INSERT INTO numbered (a) VALUES (2)")
-                cursor.execute("SELECT lastval(), currval('numbered_id_seq') WHERE 1 = %s", (1,))
-                assert cursor.fetchone() == (id, id)
-            # Given by hand: no value is taken, so that there is none to be told but the session's own.
-        fresh = connect()
-        with fresh.transaction():
-            fresh.execute("INSERT INTO numbered (id, a) VALUES (%s, 3)", (1000000 + simple,))
-            try:
-                with fresh.transaction():
-                    value = fresh.execute("SELECT lastval()").fetchone()
-                raise AssertionError(f"a value of another session: {value}")
-            except errors.ObjectNotInPrerequisiteState:
-                pass
-    # Who asks outside a transaction keeps a backend, and gets its own values from then on.
-    for _ in range(3):
-        id = one.execute("INSERT INTO numbered (a) VALUES (4) RETURNING id").fetchone()[0]
-        other.execute("INSERT INTO numbered (a) VALUES (5)")
-        assert one.execute("SELECT lastval()").fetchone()[0] == id
-    one.close()
-
-
 def cancels():
     one = connect()
     one.execute("BEGIN")
@@ -231,7 +194,7 @@ def copies():
         assert one.execute("SELECT count(*) FROM copied").fetchone() == (20000,)
 
 
-for check in (settings, startup_settings, pins, functions_leave_nothing, transactions, sequences, cancels, copies):
+for check in (settings, startup_settings, pins, functions_leave_nothing, transactions, cancels, copies):
     check()
     print(check.__name__)
 print("good")
