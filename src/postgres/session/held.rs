@@ -24,6 +24,8 @@ const PENDING_MAX: usize = 256 << 10;
 /// Longest wait for the answer to a COMMIT, which no timeout of statements and no cancel may cut short: after that its
 /// outcome is unknown.
 pub const ENDING_MAX: Duration = Duration::from_secs(60);
+/// Room for the messages of a small statement.
+const OUTPUT_ROOM: usize = 512;
 /// Ways to pools that a session remembers.
 const DOORS_MAX: usize = 16;
 
@@ -66,6 +68,9 @@ impl Session {
             // Boxed: it is seldom, and large.
             None => Box::pin(self.acquire(shard)).await?,
         };
+        let mut lease = lease;
+        // One growth for the messages of a batch instead of several.
+        lease.output.reserve(OUTPUT_ROOM);
         let dressed = Arc::ptr_eq(&lease.memory.settings, &self.settings);
         self.held.push(Held { shard, lease, fresh: !dressed, aligned: 0 });
         let index = self.held.len() - 1;

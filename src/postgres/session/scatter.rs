@@ -41,12 +41,15 @@ impl Session {
 
     /// SERIALIZABLE does not compose: transactions that are serial on each shard need not be on all of them together.
     pub(super) fn admit_isolation(&self, shards: &[ShardIndex]) -> Result<(), Fault> {
-        let held = self.transaction.branches().iter().any(|branch| !shards.contains(&branch.shard));
+        let others = self.transaction.branches().iter().any(|branch| !shards.contains(&branch.shard));
+        if !others && shards.len() <= 1 {
+            return Ok(());
+        }
         let serializable = match self.transaction.isolation() {
             Some(isolation) => isolation == Isolation::Serializable,
             None => self.settings.get("default_transaction_isolation") == Some("serializable"),
         };
-        if serializable && (held || shards.len() > 1) {
+        if serializable {
             let text = "dbmesh does not support SERIALIZABLE over several shards";
             return Err(MeshError::Unsupported(text.to_owned()).into());
         }

@@ -331,7 +331,10 @@ impl Session {
         if let Some(send) = sends.first() {
             self.begin(index, &send.command).await?;
         }
-        self.align(shard).await?;
+        if !self.unlearnt {
+            return Ok(index);
+        }
+        Box::pin(self.align(shard)).await?;
         self.held_index(shard)
     }
 
