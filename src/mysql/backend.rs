@@ -36,6 +36,8 @@ pub struct MySqlBackend {
     pub capabilities: Capabilities,
     /// The server's id of this connection.
     pub connection_id: u32,
+    /// The server's max_allowed_packet: it takes less.
+    pub packet_limit: u64,
     /// What state the connection has.
     pub memory: Memory,
     /// Bytes read and not counted yet.
@@ -47,7 +49,17 @@ pub struct MySqlBackend {
 impl MySqlBackend {
     pub(super) fn new(stream: TcpStream, connection_id: u32, memory: Memory) -> Self {
         let (input, output) = (BytesMut::new(), Vec::new());
-        Self { stream, input, output, capabilities: 0, connection_id, memory, read: 0, written: 0 }
+        Self {
+            stream,
+            input,
+            output,
+            capabilities: 0,
+            connection_id,
+            packet_limit: u64::MAX,
+            memory,
+            read: 0,
+            written: 0,
+        }
     }
 
     /// The socket.

@@ -23,8 +23,8 @@ use crate::pool::{ConnectError, Connector, PoolKey, Pools, ShardId};
 const LOGIN_COLLATION: u16 = 45;
 /// Error code of a server that shuts down.
 const SHUTTING_DOWN: u16 = 1053;
-/// A backend learns what statements did to its session by this; the rest of the state comes from statements' texts.
-const TRACKING: &str = "SET session_track_system_variables='*', session_track_schema=ON, session_track_state_change=ON";
+/// The server is also asked how long a packet it takes. A backend learns what statements did to its session by this; the rest of the state comes from statements' texts.
+const TRACKING: &str = "SET session_track_system_variables='*', session_track_schema=ON, session_track_state_change=ON; SELECT @@max_allowed_packet";
 
 /// All pools of MySQL servers.
 pub type MySqlPools = Pools<MySqlConnector>;
@@ -165,15 +165,18 @@ async fn log_in(target: &Target, key: &BackendKey) -> Result<(MySqlBackend, Vec<
 pub async fn start_tracking(backend: &mut MySqlBackend) -> Result<(), ConnectError> {
     backend.put_query(TRACKING.as_bytes());
     backend.flush().await.map_err(|error| ConnectError::Unreachable(error.to_string()))?;
-    let mut refusal = None;
+    let (mut refusal, mut packet_limit) = (None, None);
     backend
-        .read_answer(Answer::Query, |event, payload| {
-            if event == Event::Err {
-                refusal = Some(rejected(payload));
+        .read_answer(Answer::Query, |event, payload| match event {
+            Event::Err => refusal = Some(rejected(payload)),
+            Event::Row => {
+                packet_limit = payload.get(1..).and_then(|text| std::str::from_utf8(text).ok()?.parse().ok());
             }
+            _ => {}
         })
         .await
         .map_err(|error| ConnectError::Unreachable(error.to_string()))?;
+    backend.packet_limit = packet_limit.unwrap_or(u64::MAX);
     refusal.map_or(Ok(()), Err)
 }
 

@@ -120,6 +120,34 @@ pub fn put_packet_with(out: &mut Vec<u8>, sequence: u8, write: impl FnOnce(&mut 
     sequence.wrapping_add(1)
 }
 
+/// What stands in bytes that are sent in one go: whole packets, the last of which is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outline {
+    /// Payload of the longest logical packet.
+    pub longest: usize,
+    /// Sequence number of the answer.
+    pub answered_from: u8,
+}
+
+impl Outline {
+    /// Of these bytes, by their headers.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        let mut outline = Self { longest: 0, answered_from: 0 };
+        let (mut at, mut payload) = (0, 0);
+        while let Some(header) = bytes.get(at..).and_then(Header::read) {
+            at += HEADER + header.length;
+            payload += header.length;
+            outline.longest = outline.longest.max(payload);
+            outline.answered_from = header.sequence.wrapping_add(1);
+            if header.length < PAYLOAD_MAX {
+                payload = 0;
+            }
+        }
+        outline
+    }
+}
+
 fn put_header(out: &mut Vec<u8>, length: usize, sequence: u8) {
     let bytes = (length as u32).to_le_bytes();
     out.extend_from_slice(&[bytes[0], bytes[1], bytes[2], sequence]);
@@ -128,6 +156,17 @@ fn put_header(out: &mut Vec<u8>, length: usize, sequence: u8) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_outline_tells_the_longest_packet_and_who_is_answered() {
+        let mut bytes = Vec::new();
+        put_packet(&mut bytes, 0, &vec![1; PAYLOAD_MAX + 5]);
+        put_packet(&mut bytes, 0, b"ab");
+        assert_eq!(Outline::of(&bytes), Outline { longest: PAYLOAD_MAX + 5, answered_from: 1 });
+        let first = bytes.len() - HEADER - 2;
+        assert_eq!(Outline::of(&bytes[..first]), Outline { longest: PAYLOAD_MAX + 5, answered_from: 2 });
+        assert_eq!(Outline::of(b""), Outline { longest: 0, answered_from: 0 });
+    }
 
     #[test]
     fn a_packet_is_found_only_when_its_last_byte_is_there() {

@@ -206,6 +206,12 @@ impl Scanner {
         self.failed
     }
 
+    /// Whether the bytes looked at so far end with a packet.
+    #[must_use]
+    pub fn is_between_packets(&self) -> bool {
+        self.skip == 0 && !self.continues
+    }
+
     /// Rows of the last result set.
     #[must_use]
     pub fn rows(&self) -> u64 {

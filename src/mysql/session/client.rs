@@ -47,11 +47,6 @@ pub struct Place {
     pub more: bool,
 }
 
-impl Place {
-    /// The answer to a command with one statement.
-    pub const FIRST: Self = Self { sequence: 1, more: false };
-}
-
 impl Client {
     /// A client that has just connected.
     #[must_use]

@@ -22,6 +22,7 @@ impl Session {
     /// Runs one command; false when the client has said goodbye.
     pub(super) async fn command(&mut self, packet: &[u8], whole: Whole) -> Outcome<bool> {
         let payload = whole.payload(packet);
+        self.answers_from(whole.last_sequence.wrapping_add(1));
         let wire = packet.get(..whole.wire_length).unwrap_or_default();
         let done = match Command::decode(&payload) {
             Ok(Command::Quit) => return Ok(false),
@@ -31,11 +32,11 @@ impl Session {
         match done {
             Ok(()) => Ok(true),
             Err(Trouble::Told(error)) => {
-                self.tell_error(Place::FIRST, &error);
+                self.tell_error(self.after_what_was_told(), &error);
                 Ok(true)
             }
             Err(Trouble::Server(payload)) => {
-                self.tell_server_error(Place::FIRST, &payload);
+                self.tell_server_error(self.after_what_was_told(), &payload);
                 Ok(true)
             }
             Err(trouble) => Err(trouble),
@@ -47,12 +48,12 @@ impl Session {
             Command::Query(sql) => self.query(sql, wire).await,
             Command::Quit => Ok(()),
             Command::Ping => {
-                self.put_ok(Place::FIRST);
+                self.put_ok(self.first());
                 Ok(())
             }
             Command::InitDb(name) => {
                 self.use_schema(name)?;
-                self.put_ok_with_schema(Place::FIRST);
+                self.put_ok_with_schema(self.first());
                 Ok(())
             }
             Command::Statistics => {
@@ -62,11 +63,13 @@ impl Session {
                     self.mesh.sessions.count(),
                     self.entry.statements.load(std::sync::atomic::Ordering::Relaxed),
                 );
-                put_packet(&mut self.client.output, 1, text.as_bytes());
+                put_packet(&mut self.client.output, self.first, text.as_bytes());
                 Ok(())
             }
-            Command::ProcessKill(id) => self.kill_session(u64::from(id), false, Place::FIRST),
-            Command::FieldList { .. } => self.run_plain(Outgoing::Wire(wire), Passing::of(Answer::FieldList)).await,
+            Command::ProcessKill(id) => self.kill_session(u64::from(id), false, self.first()),
+            Command::FieldList { .. } => {
+                self.run_plain(Outgoing::Wire(wire), Passing::of(Answer::FieldList, self.first())).await
+            }
             Command::SetOption(option) => {
                 match option {
                     0 => self.state.capabilities |= capability::MULTI_STATEMENTS,
@@ -74,12 +77,12 @@ impl Session {
                     _ => return Err(MeshError::UnknownCommand.into()),
                 }
                 let ok = OkPacket { status: self.status(), ..OkPacket::default() };
-                self.client.put_end_of_rows(Place::FIRST, &ok);
+                self.client.put_end_of_rows(self.first(), &ok);
                 Ok(())
             }
             Command::ResetConnection => {
                 self.reset().await?;
-                self.put_ok(Place::FIRST);
+                self.put_ok(self.first());
                 Ok(())
             }
             Command::ChangeUser(body) => self.change_user(body).await,

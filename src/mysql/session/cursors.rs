@@ -29,12 +29,13 @@ impl Session {
             Some((*shard, held.lease.memory.statement(key)?))
         });
         let Some((shard, backend_id)) = found else {
-            self.client.put_err(1, 1421, *b"HY000", b"The statement has no open cursor");
+            self.client.put_err(self.first, 1421, *b"HY000", b"The statement has no open cursor");
             return Ok(());
         };
         let body = [backend_id.to_le_bytes(), rows.to_le_bytes()].concat();
         let packet = Outgoing::Built(command_packet(code::STATEMENT_FETCH, &body));
-        let report = self.run_single(shard, None, packet, Passing::of(Answer::Fetch), &Facts::NOTHING).await?;
+        let report =
+            self.run_single(shard, None, packet, Passing::of(Answer::Fetch, self.first()), &Facts::NOTHING).await?;
         if report.failed.is_some() || report.status.is_some_and(|flags| flags & status::LAST_ROW_SENT != 0) {
             self.cursor_closed(prepared);
         }

@@ -87,6 +87,10 @@ pub(super) struct Session {
     statements: Statements,
     /// How the prepared statement that runs is read, where that differs from how the session is set now.
     reads_as: Option<Box<fixed::Fixed>>,
+    /// Sequence number of the first packet that answers the command.
+    first: u8,
+    /// Sequence number of the next packet to the client; `None`: it has got a part of one.
+    next: Option<u8>,
     catalogued: Catalogued,
     temporary: Temporary,
     course: Course,
@@ -180,6 +184,8 @@ impl Session {
             transaction: Transaction::new(Dialect::MySql, ::transaction::TransactionType::Atomic),
             statements: Statements::default(),
             reads_as: None,
+            first: 1,
+            next: Some(1),
             catalogued: Catalogued::default(),
             temporary: Temporary::default(),
             course: Course::new(),
@@ -301,6 +307,8 @@ impl Session {
 
     /// The next command; `None` when the client has left.
     async fn next_command(&mut self) -> Outcome<Option<Whole>> {
+        // A word that it did not ask for is read as the answer to the next command.
+        self.told_up_to(1);
         loop {
             let config = self.mesh.config.load();
             let limit = config.limits.sql_bytes_max;
@@ -316,8 +324,8 @@ impl Session {
                     };
                     drop(config);
                     // The answer is numbered on from the packet that was one too many.
-                    let sequence = u8::try_from(packets % 256).unwrap_or_default();
-                    return Err(self.say_farewell_at(sequence, Trouble::Broken(error)).await);
+                    self.told_up_to(u8::try_from(packets % 256).unwrap_or_default());
+                    return Err(self.say_farewell(Trouble::Broken(error)).await);
                 }
             }
             let inside = !self.transaction.branches().is_empty();
@@ -333,7 +341,10 @@ impl Session {
                 Heard::Interrupt(reason) => return Err(self.say_farewell(Trouble::Interrupted(reason)).await),
                 Heard::Nothing => {
                     let which = if inside { "timeouts.transaction_idle_ms" } else { "timeouts.session_idle_ms" };
-                    let text = format!("the session was silent for longer than {which} allows");
+                    let text = format!(
+                        "The client was disconnected by the server because of inactivity: it was silent for longer than \
+                         {which} allows"
+                    );
                     return Err(self.say_farewell(Trouble::Broken(MeshError::SessionIdle(text))).await);
                 }
             }
@@ -358,19 +369,38 @@ impl Session {
 
     /// Tells the client why its session ends, if it can be told.
     async fn say_farewell(&mut self, trouble: Trouble) -> Trouble {
-        self.say_farewell_at(1, trouble).await
-    }
-
-    async fn say_farewell_at(&mut self, sequence: u8, trouble: Trouble) -> Trouble {
         let error = match &trouble {
             Trouble::Interrupted(Reason::Drain) => MeshError::Shutdown,
             Trouble::Interrupted(_) => MeshError::SessionKilled,
             Trouble::Broken(error) => error.clone(),
             _ => return trouble,
         };
-        self.tell_error(Place { sequence, more: false }, &error);
-        let _ = self.client.flush().await;
+        if self.next.is_some() {
+            self.tell_error(self.after_what_was_told(), &error);
+            let _ = self.client.flush().await;
+        }
         trouble
+    }
+
+    /// A command came: its answer begins with this sequence number.
+    fn answers_from(&mut self, sequence: u8) {
+        self.first = sequence;
+        self.next = Some(sequence);
+    }
+
+    /// Where the answer to the command begins.
+    fn first(&self) -> Place {
+        Place { sequence: self.first, more: false }
+    }
+
+    /// The client has got whole packets up to before this sequence number.
+    fn told_up_to(&mut self, sequence: u8) {
+        self.next = Some(sequence);
+    }
+
+    /// Where an error stands that ends what the client has got so far.
+    fn after_what_was_told(&self) -> Place {
+        Place { sequence: self.next.unwrap_or(self.first), more: false }
     }
 
     /// Rolls back and gives back what is held.

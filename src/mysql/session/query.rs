@@ -65,11 +65,11 @@ impl Session {
             // Anything around the statement (comments, a closing semicolon) goes with it.
             [scanned] => {
                 let seen = Seen { sql, scanned, literals: scan.literals(scanned), whole: sql };
-                self.statement(&seen, Some(wire), Place::FIRST).await.map(|_| ())
+                self.statement(&seen, Some(wire), self.first()).await.map(|_| ())
             }
             [] => {
                 self.last.failed(1065, *b"42000", b"Query was empty");
-                self.client.put_err(1, 1065, *b"42000", b"Query was empty");
+                self.client.put_err(self.first, 1065, *b"42000", b"Query was empty");
                 Ok(())
             }
             _ => self.several(scan, sql).await,
@@ -83,10 +83,11 @@ impl Session {
                         ask for that (CLIENT_MULTI_STATEMENTS)";
             return Err(MeshError::Syntax(text.to_owned()).into());
         }
-        let mut place = Place { sequence: 1, more: true };
+        let mut place = Place { more: true, ..self.first() };
         let dialect = self.dialect();
         for (number, scanned) in list.iter().enumerate() {
             place.more = number + 1 < list.len();
+            self.told_up_to(place.sequence);
             if self.dialect() != dialect {
                 // Where the statements behind it end was found under the old one.
                 let text = "a change of sql_mode in front of other statements of the same text";
@@ -103,11 +104,11 @@ impl Session {
                 Ok(done) if done.failed => return Ok(()),
                 Ok(done) => place.sequence = done.sequence,
                 Err(Trouble::Told(error)) => {
-                    self.tell_error(place, &error);
+                    self.tell_error(self.after_what_was_told(), &error);
                     return Ok(());
                 }
                 Err(Trouble::Server(payload)) => {
-                    self.tell_server_error(place, &payload);
+                    self.tell_server_error(self.after_what_was_told(), &payload);
                     return Ok(());
                 }
                 Err(trouble) => return Err(trouble),

@@ -72,30 +72,44 @@ pub(super) struct Passing {
 }
 
 impl Passing {
-    /// The only answer to a command.
-    pub(super) fn of(answer: Answer) -> Self {
-        Self { answer, place: Place::FIRST, statement: None }
+    /// Of this kind, at this place.
+    pub(super) fn of(answer: Answer, place: Place) -> Self {
+        Self { answer, place, statement: None }
     }
 }
 
 impl Session {
     /// Passes the answer that the backend at `index` is about to give. When this fails with anything but a server's own
     /// error, the backend is gone from `held`.
-    pub(super) async fn relay(&mut self, index: usize, passing: Passing) -> Outcome<Report> {
+    /// The server numbers its packets from `first`.
+    pub(super) async fn relay(&mut self, index: usize, passing: Passing, first: u8) -> Outcome<Report> {
         let limit = self.mesh.config.load().timeouts.statement;
         let deadline = limit.map(|limit| Instant::now() + limit);
-        match self.relay_until(index, passing, deadline).await {
+        let capabilities = self.held.get(index).map_or(0, |held| held.lease.capabilities);
+        let mut scanner = Scanner::new(passing.answer, capabilities);
+        if passing.place.sequence != first {
+            scanner = scanner.renumbered(passing.place.sequence);
+        }
+        let before = scanner.next_sequence();
+        let relayed = self.relay_until(index, passing, &mut scanner, deadline).await;
+        if let Err(fault) = &relayed {
+            let after = scanner.next_sequence();
+            let known = scanner.is_between_packets() && !(matches!(fault, Fault::Malformed(_)) && after != before);
+            self.next = known.then_some(if after == before { passing.place.sequence } else { after });
+        }
+        match relayed {
             Ok(report) => {
                 if let Some(held) = self.held.get_mut(index) {
                     held.status = report.status;
                 }
                 Ok(report)
             }
-            Err(Fault::Backend(error, begun)) => {
+            Err(Fault::Backend(error) | Fault::Malformed(error)) => {
                 let trouble = self.lose(index, &error);
-                Err(match (begun, trouble) {
-                    (true, Trouble::Told(error)) => Trouble::Broken(error),
-                    (_, trouble) => trouble,
+                Err(match trouble {
+                    // Behind a part of a packet there is no place for an error.
+                    Trouble::Told(error) if self.next.is_none() => Trouble::Broken(error),
+                    other => other,
                 })
             }
             Err(Fault::Client(error)) => {
@@ -113,29 +127,22 @@ impl Session {
         &mut self,
         index: usize,
         passing: Passing,
+        scanner: &mut Scanner,
         mut deadline: Option<Instant>,
     ) -> Result<Report, Fault> {
         let Self { client, held, state, entry, mesh, .. } = self;
-        let missing = || Fault::Backend(io::ErrorKind::NotFound.into(), false);
+        let missing = || Fault::Backend(io::ErrorKind::NotFound.into());
         let held: &mut Held = held.get_mut(index).ok_or_else(missing)?;
         let key = *held.lease.key();
         let backend: &mut MySqlBackend = &mut held.lease;
-        let mut scanner = Scanner::new(passing.answer, backend.capabilities);
-        if passing.place.sequence != 1 {
-            scanner = scanner.renumbered(passing.place.sequence);
-        }
         let mut report = Report::default();
-        let (mut begun, mut killed) = (false, false);
+        let mut killed = false;
         loop {
-            let passed = pass_buffer(client, backend, state, &mut scanner, &mut report, passing)
-                .await
-                .map_err(|fault| fault.begun(begun))?;
-            begun |= passed.begun;
-            if passed.file_wanted {
+            if pass_buffer(client, backend, state, scanner, &mut report, passing).await? {
                 if passing.place.sequence != 1 {
                     // The numbers of the file's packets would have to be rewritten; nobody sends such a text.
                     let error = io::Error::other("LOAD DATA LOCAL behind another statement is not passed on");
-                    return Err(Fault::Backend(error, begun));
+                    return Err(Fault::Backend(error));
                 }
                 pass_file(client, backend).await?;
                 scanner.infile_sent();
@@ -151,7 +158,7 @@ impl Session {
             }
             match wait(client, backend, &entry.interrupt, deadline).await {
                 Woke::Backend(Ok(_)) => {}
-                Woke::Backend(Err(error)) => return Err(Fault::Backend(error, begun)),
+                Woke::Backend(Err(error)) => return Err(Fault::Backend(error)),
                 Woke::Client(Ok(count)) if count > 0 => {}
                 Woke::Client(Ok(_)) => return Err(Fault::Client(io::ErrorKind::UnexpectedEof.into())),
                 Woke::Client(Err(error)) => return Err(Fault::Client(error)),
@@ -171,27 +178,12 @@ impl Session {
 }
 
 enum Fault {
-    /// The backend broke; whether the client has got a part of the answer.
-    Backend(io::Error, bool),
+    /// The backend broke.
+    Backend(io::Error),
+    /// It sent what no server sends.
+    Malformed(io::Error),
     Client(io::Error),
     Interrupted(Reason),
-}
-
-impl Fault {
-    fn begun(self, begun: bool) -> Self {
-        match self {
-            Self::Backend(error, inner) => Self::Backend(error, inner || begun),
-            other => other,
-        }
-    }
-}
-
-#[derive(Default)]
-struct Passed {
-    /// The client has got a part of the answer.
-    begun: bool,
-    /// The server asked for a file, and the client knows.
-    file_wanted: bool,
 }
 
 /// Passes the packets of a file from the client to the backend, up to the empty one that ends it.
@@ -211,7 +203,7 @@ async fn pass_file(client: &mut Client, backend: &mut MySqlBackend) -> Result<()
             }
         }
         let ready = client.input.get(..at).unwrap_or_default();
-        backend.flush_with(ready).await.map_err(|error| Fault::Backend(error, true))?;
+        backend.flush_with(ready).await.map_err(Fault::Backend)?;
         client.consume(at);
         if ended {
             return Ok(());
@@ -224,7 +216,7 @@ async fn pass_file(client: &mut Client, backend: &mut MySqlBackend) -> Result<()
     }
 }
 
-/// Passes what is in the backend's buffer; says whether anything was.
+/// Passes what is in the backend's buffer; true: the server asked for a file, and the client knows.
 async fn pass_buffer(
     client: &mut Client,
     backend: &mut MySqlBackend,
@@ -232,10 +224,10 @@ async fn pass_buffer(
     scanner: &mut Scanner,
     report: &mut Report,
     passing: Passing,
-) -> Result<Passed, Fault> {
-    let malformed = |error| Fault::Backend(io::Error::other(error), false);
+) -> Result<bool, Fault> {
+    let malformed = |error| Fault::Malformed(io::Error::other(error));
     let mut at = 0;
-    let mut done = Passed::default();
+    let mut file_wanted = false;
     loop {
         let unseen = backend.input.get_mut(at..).unwrap_or_default();
         match scanner.next(unseen).map_err(malformed)? {
@@ -267,25 +259,23 @@ async fn pass_buffer(
                         client.output.extend_from_slice(&bytes);
                         backend.consume(end);
                         at = 0;
-                        done.begun = true;
                         continue;
                     }
                 }
                 at = end;
                 if event == Event::Infile {
-                    done.file_wanted = true;
+                    file_wanted = true;
                     break;
                 }
             }
         }
     }
     if at > 0 || !client.output.is_empty() {
-        done.begun = true;
         let ready = backend.input.get(..at).unwrap_or_default();
         client.flush_with(ready).await.map_err(Fault::Client)?;
         backend.consume(at);
     }
-    Ok(done)
+    Ok(file_wanted)
 }
 
 /// Takes what a packet says, and changes in it what the client must see otherwise. An OK is handed back.

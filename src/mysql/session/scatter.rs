@@ -118,7 +118,8 @@ impl Session {
                 }
                 execute = Some(payload);
             }
-            let (_, swallow) = self.make_ready(*shard, &own, facts).await?;
+            let (index, swallow) = self.make_ready(*shard, &own, facts).await?;
+            self.refuse_large(index, execute.as_ref().map_or(rewritten.sql.len() + 1, Vec::len))?;
             ready.push((*shard, rewritten.sql, execute, swallow));
         }
         // From here on every shard works at once.
@@ -270,6 +271,7 @@ impl Session {
         sequence: u8,
     ) -> Outcome<Done> {
         if let Err(Trouble::Client(_) | Trouble::Interrupted(_) | Trouble::Broken(_)) = &result {
+            self.told_up_to(sequence);
             for stream in streams.iter() {
                 if let Some(index) = self.held.iter().position(|held| held.shard == stream.shard) {
                     self.kill_and_close(index);

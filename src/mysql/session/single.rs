@@ -2,7 +2,7 @@
 //! passed on, and what the session must know of it is noted. Out: choosing the shard.
 
 use protocol::mysql::command::code;
-use protocol::mysql::packet::put_packet;
+use protocol::mysql::packet::{Outline, put_packet};
 use protocol::mysql::response::{Answer, Event};
 use sharding::lexer::{Flags, ScannedStatement, StatementKind};
 use transaction::{Access, Command, Gone, Ran, ShardIndex};
@@ -104,6 +104,8 @@ impl Session {
         facts: &Facts<'_>,
     ) -> Outcome<Report> {
         let (index, swallow) = self.enter(shard, access, facts).await?;
+        let outline = Outline::of(outgoing.bytes());
+        self.refuse_large(index, outline.longest)?;
         let Some(held) = self.held.get_mut(index) else { return Err(internal("a backend vanished")) };
         if swallow {
             held.lease.put_query(b"BEGIN");
@@ -117,7 +119,7 @@ impl Session {
         if swallow {
             self.swallow_begin(index).await?;
         }
-        let relayed = self.relay(index, passing).await;
+        let relayed = self.relay(index, passing, outline.answered_from).await;
         self.course.served(Tier::Single, 1, sent);
         match relayed {
             Ok(report) => {
@@ -129,6 +131,14 @@ impl Session {
                 self.shard_gone(shard, Gone::Lost).await;
                 Err(trouble)
             }
+        }
+    }
+
+    /// What a server would not take is not sent there. As with a server, the session ends.
+    pub(super) fn refuse_large(&self, index: usize, payload: usize) -> Outcome<()> {
+        match self.held.get(index).map(|held| held.lease.packet_limit) {
+            Some(limit) if payload as u64 >= limit => Err(Trouble::Broken(MeshError::PacketTooLarge(limit))),
+            _ => Ok(()),
         }
     }
 

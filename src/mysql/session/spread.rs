@@ -140,6 +140,7 @@ impl Session {
             payload = Some(out);
         }
         let index = self.backend(part.shard).await?;
+        self.refuse_large(index, payload.as_ref().map_or(rewritten.sql.len() + 1, Vec::len))?;
         let Some(held) = self.held.get_mut(index) else { return Err(internal("a backend vanished")) };
         let capabilities = held.lease.capabilities;
         let answer = match payload {

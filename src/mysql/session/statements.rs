@@ -14,7 +14,6 @@ use sharding::plan::Bound;
 use transaction::{Access, ShardIndex};
 
 use super::bindings::Bindings;
-use super::client::Place;
 use super::commands::command_packet;
 use super::cursors::CURSOR;
 use super::fixed::Fixed;
@@ -25,6 +24,9 @@ use super::single::{Facts, Outgoing, internal};
 use super::trouble::{Outcome, Trouble};
 use super::{MeshError, Session};
 use crate::mysql::memory::StatementKey;
+
+/// Long data goes to a server in pieces of this size, which every server takes.
+const LONG_DATA_PIECE: usize = 512 * 1024;
 
 /// The prepared statements of a session.
 #[derive(Debug, Default)]
@@ -90,7 +92,7 @@ impl Session {
         };
         let key = StatementKey { sql: Arc::from(sql), fixed: Arc::from(self.state.fixed_at_prepare()) };
         let shard = self.any_shard();
-        let passing = Passing { answer: Answer::StatementPrepare, place: Place::FIRST, statement: Some(id) };
+        let passing = Passing { statement: Some(id), ..Passing::of(Answer::StatementPrepare, self.first()) };
         let report = self.run_single(shard, None, Outgoing::Wire(wire), passing, &Facts::NOTHING).await?;
         if let Some(failure) = &report.failed {
             self.last.failed(failure.code, failure.sqlstate, &failure.message);
@@ -200,7 +202,7 @@ impl Session {
             return Ok(());
         }
         self.transaction.admits().map_err(|r| super::trouble::refusal(&r))?;
-        if self.diagnose(&sql, &scanned, Place::FIRST, true).await?.is_some() {
+        if self.diagnose(&sql, &scanned, self.first(), true).await?.is_some() {
             return Ok(());
         }
         self.close_cursor(prepared).await?;
@@ -231,9 +233,9 @@ impl Session {
         match &routed.bound {
             Bound::Merge { .. } => {
                 self.refuse_cursor(execute)?;
-                self.scatter(&routed, &sql, Some(&bindings), access, &facts, Place::FIRST).await.map(|_| ())
+                self.scatter(&routed, &sql, Some(&bindings), access, &facts, self.first()).await.map(|_| ())
             }
-            Bound::Spread { .. } => self.spread(&routed, &sql, Some(&bindings), &facts, Place::FIRST).await.map(|_| ()),
+            Bound::Spread { .. } => self.spread(&routed, &sql, Some(&bindings), &facts, self.first()).await.map(|_| ()),
             Bound::Single { .. } | Bound::Local => {
                 let shard = self.single_shard(&routed, &facts)?;
                 let text = self.text_for(&routed, &sql, shard)?;
@@ -266,7 +268,12 @@ impl Session {
         let key = StatementKey { sql: Arc::clone(sql), fixed: Arc::clone(&prepared.key.fixed) };
         let backend_id = self.statement_on(shard, &key).await?;
         let mut packets = Vec::with_capacity(execute.values.len() + prepared.types.len() + 32);
-        for (parameter, bytes) in &prepared.long_data {
+        let pieces = prepared.long_data.iter().flat_map(|(parameter, bytes)| {
+            // An empty piece makes the parameter an empty text.
+            let empty = bytes.is_empty().then_some(&bytes[..]);
+            empty.into_iter().chain(bytes.chunks(LONG_DATA_PIECE)).map(move |piece| (parameter, piece))
+        });
+        for (parameter, bytes) in pieces {
             put_packet_with(&mut packets, 0, |out| {
                 out.push(code::STATEMENT_LONG_DATA);
                 out.extend_from_slice(&backend_id.to_le_bytes());
@@ -275,7 +282,7 @@ impl Session {
             });
         }
         put_packet_with(&mut packets, 0, |out| execute.encode(out, backend_id, &prepared.types));
-        let passing = Passing::of(Answer::Execute);
+        let passing = Passing::of(Answer::Execute, self.first());
         let report = self.run_single(shard, access, Outgoing::Built(packets), passing, facts).await?;
         if report.has_cursor() {
             prepared.cursor = Some((shard, key));
@@ -295,11 +302,11 @@ impl Session {
         let said =
             verbs::verb(sql, scanned.span, self.dialect()).map_err(|error| MeshError::Syntax(error.to_string()))?;
         if is_set {
-            self.set(said, scanned, sql, None, Place::FIRST).await?;
+            self.set(said, scanned, sql, None, self.first()).await?;
             return Ok(true);
         }
         match said {
-            Some(said) => self.obey_verb(&said, Place::FIRST).await,
+            Some(said) => self.obey_verb(&said, self.first()).await,
             None => Ok(false),
         }
     }
@@ -311,6 +318,7 @@ impl Session {
         if let Some(id) = held.lease.memory.statement(key) {
             return Ok(id);
         }
+        self.refuse_large(index, key.sql.len() + 1)?;
         let brought = self.bring_to_prepare(index).await?;
         let Some(held) = self.held.get_mut(index) else { return Err(internal("a backend vanished")) };
         let packet = command_packet(code::STATEMENT_PREPARE, &key.sql);
@@ -374,7 +382,7 @@ impl Session {
         let result = self.close_cursor(&mut prepared).await;
         self.statements.open.insert(id, prepared);
         result?;
-        self.put_ok(Place::FIRST);
+        self.put_ok(self.first());
         Ok(())
     }
 }

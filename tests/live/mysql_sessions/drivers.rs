@@ -199,6 +199,22 @@ async fn packets_beyond_16_mib_pass_both_ways() {
     let split = Split::on(Database::on(vec![own(), own()]).await, |config| config).await;
     let options = split.mesh.mysql_options(&split.database.name).max_allowed_packet(Some(64 << 20));
     let mut session = mysql_async::Conn::new(options).await.unwrap();
+    // What dbmesh answers itself is numbered on from the packets of the statement.
+    let filler = "x".repeat(17 << 20);
+    let mut wire = Wire::session(split.mesh.addresses.mysql, &split.database.name).await;
+    for (sql, refusal) in [
+        ("SELECT AVG(n) FROM t", Some(1235)),
+        ("SELECT COUNT(*) FROM t", None),
+        ("BEGIN", None),
+        ("SELECT CONNECTION_ID()", None),
+        ("SELEC 1", Some(1064)),
+        ("SELECT n FROM t WHERE id = 1", None),
+        ("INSERT INTO t (id) VALUES (1)", Some(1062)),
+        ("ROLLBACK", None),
+    ] {
+        let answer = wire.ask(code::QUERY, format!("{sql} /* {filler} */").as_bytes()).await;
+        assert_eq!(error(&answer[0]).map(|error| error.0), refusal, "{sql}");
+    }
     let whole = 0x00ff_ffff_usize;
     for (number, size) in [whole - 60, whole, whole + 1, 20 << 20, 2 * whole].into_iter().enumerate() {
         let id = split.ids[number % 2];

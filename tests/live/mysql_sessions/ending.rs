@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use mysql_async::prelude::Queryable as _;
+use protocol::mysql::capability;
 use protocol::mysql::command::code;
 
 use super::wire::{Wire, error};
@@ -93,12 +94,37 @@ async fn limits_of_time_end_statements_and_sessions() {
     wire.ask(code::QUERY, b"BEGIN").await;
     wire.ask(code::QUERY, format!("UPDATE t SET n = 0 WHERE id = {}", split.ids[0]).as_bytes()).await;
     let mut idle = Wire::session(split.mesh.addresses.mysql, &split.database.name).await;
-    assert_eq!(error(&wire.packet().await.expect("a word")).unwrap().0, 1927);
+    assert_eq!(error(&wire.packet().await.expect("a word")).unwrap().0, 4031);
     assert!(wire.packet().await.is_none());
     // Its transaction is rolled back: nobody waits for the row.
     session.query_drop(format!("UPDATE t SET n = 1 WHERE id = {}", split.ids[0])).await.unwrap();
-    assert_eq!(error(&idle.packet().await.expect("a word")).unwrap().0, 1927);
+    assert_eq!(error(&idle.packet().await.expect("a word")).unwrap().0, 4031);
     assert!(idle.packet().await.is_none());
+}
+
+#[tokio::test]
+async fn a_farewell_is_numbered_on_from_the_results_before_it() {
+    let split = Split::new(|config| config).await;
+    let [first, second] = split.ids;
+    let mut killer = split.session().await;
+    let mut wire = Wire::connect(split.mesh.addresses.mysql).await;
+    wire.offer(capability::MULTI_STATEMENTS);
+    wire.log_in("mysql_native_password", "app", &split.database.name).await.unwrap();
+    let sql = format!(
+        "SELECT n FROM t WHERE id = {first}; SELECT n FROM t WHERE id IN ({first}, {second}); SELECT SLEEP(61) FROM t WHERE id = {second}"
+    );
+    wire.command(code::QUERY, sql.as_bytes()).await;
+    // Columns, definition, rows, end, twice: one row, then two.
+    for _ in 0..9 {
+        let packet = wire.packet().await.expect("two results");
+        assert_eq!(error(&packet), None);
+    }
+    let before = wire.sequence;
+    eventually_async("the third statement runs", SOON, || async { running(&split, "SLEEP(61)").await == 1 }).await;
+    killer.query_drop(format!("KILL {}", wire.greeting.connection_id)).await.unwrap();
+    assert_eq!(error(&wire.packet().await.expect("a word")).unwrap().0, 1927);
+    assert_eq!(wire.sequence, before + 1);
+    assert!(wire.packet().await.is_none());
 }
 
 #[tokio::test]

@@ -40,7 +40,10 @@ pub struct Wire {
     stream: Box<dyn Duplex>,
     input: BytesMut,
     pub greeting: Greeting,
-    sequence: u8,
+    /// Sequence number of the next packet, either way.
+    pub sequence: u8,
+    /// That of the last packet that came.
+    came: u8,
     capabilities: Capabilities,
     /// What was asked and sent in the course of the login.
     pub steps: Vec<Vec<u8>>,
@@ -61,11 +64,23 @@ impl Wire {
             plugin: Vec::new(),
         };
         let (input, steps) = (BytesMut::new(), Vec::new());
-        let mut wire =
-            Self { stream: Box::new(stream), input, greeting: nothing, sequence: 0, capabilities: CAPABILITIES, steps };
+        let mut wire = Self {
+            stream: Box::new(stream),
+            input,
+            greeting: nothing,
+            sequence: 0,
+            came: 0,
+            capabilities: CAPABILITIES,
+            steps,
+        };
         let greeting = wire.packet().await.expect("a greeting");
         wire.greeting = Greeting::decode(&greeting).expect("a greeting");
         wire
+    }
+
+    /// Says at the login that it can do this too.
+    pub fn offer(&mut self, capabilities: Capabilities) {
+        self.capabilities |= capabilities;
     }
 
     /// Asks for TLS and does the handshake.
@@ -147,6 +162,7 @@ impl Wire {
             {
                 let payload = whole.payload(&self.input).into_owned();
                 self.input.advance(whole.wire_length);
+                self.came = header.sequence;
                 self.sequence = whole.last_sequence.wrapping_add(1);
                 return Some(payload);
             }
@@ -162,7 +178,9 @@ impl Wire {
         self.command(code, body).await;
         let mut packets = Vec::new();
         loop {
+            let expected = self.sequence;
             let packet = self.packet().await.expect("an answer");
+            assert_eq!(self.came, expected, "packets in order");
             let first = packet.first().copied();
             packets.push(packet);
             let end = match first {
