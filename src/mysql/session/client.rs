@@ -15,6 +15,7 @@ use protocol::mysql::wire::WireError;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
+use super::place::Place;
 use crate::error_code::MeshError;
 use crate::listen::client_stream::ClientStream;
 
@@ -36,15 +37,6 @@ pub struct Client {
     pub read: usize,
     /// Bytes written and not counted yet.
     pub written: usize,
-}
-
-/// Where an answer of ours stands in the exchange.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
-    /// Sequence number of the next packet.
-    pub sequence: u8,
-    /// Whether another result follows (several statements in one text).
-    pub more: bool,
 }
 
 impl Client {

@@ -8,8 +8,8 @@ use protocol::mysql::packet::{HEADER, Whole, put_packet, put_packet_with};
 use protocol::mysql::reply::OkPacket;
 use protocol::mysql::response::Answer;
 
-use super::client::Place;
 use super::login;
+use super::place::Place;
 use super::relay::Passing;
 use super::single::Outgoing;
 use super::state::State;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use sharding::lexer::StatementKind;
 use tokio::time::Instant;
 
-use super::client::Place;
+use super::place::Place;
 use super::trouble::{Outcome, Trouble};
 use super::{MeshError, Session};
 use crate::config::Protocol;

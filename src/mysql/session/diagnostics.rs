@@ -7,10 +7,10 @@ use sharding::lexer::{
     self, Dialect, Flags, LiteralClass, MySqlServer, ScannedStatement, StatementKind, TokenKind, Tokens,
 };
 
-use super::client::Place;
 use super::commands::query_packet;
 use super::grid::{Cell, Shape};
 use super::last::{Condition, Level};
+use super::place::Place;
 use super::query::Done;
 use super::relay::Passing;
 use super::single::{Facts, Outgoing};

@@ -9,7 +9,7 @@ use protocol::mysql::row;
 use protocol::mysql::wire::{put_lenenc, put_lenenc_bytes};
 
 use super::Session;
-use super::client::Place;
+use super::place::Place;
 use super::query::Done;
 
 /// utf8mb4_general_ci.

@@ -6,8 +6,8 @@ use protocol::mysql::row::split_text;
 use sharding::lexer::{Flags, ScannedStatement, StatementKind};
 use transaction::ShardIndex;
 
-use super::client::Place;
 use super::diagnostics::uses_tables;
+use super::place::Place;
 use super::relay::Report;
 use super::single::Facts;
 use super::trouble::Outcome;

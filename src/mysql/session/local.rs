@@ -2,8 +2,8 @@
 //! Out: everything that names anything else; it goes to a server.
 
 use super::Session;
-use super::client::Place;
 use super::grid::{Cell, Shape};
+use super::place::Place;
 use super::query::Done;
 use crate::config::Protocol;
 

@@ -7,7 +7,8 @@ use protocol::mysql::greeting::{Greeting, SCRAMBLE};
 use protocol::mysql::login::{FirstPacket, Login};
 use protocol::mysql::packet::put_packet_with;
 
-use super::client::{Client, Place, ReadError};
+use super::client::{Client, ReadError};
+use super::place::Place;
 use crate::config::{Config, Credential, Protocol};
 use crate::error_code::MeshError;
 use crate::mesh::Mesh;

@@ -17,6 +17,7 @@ mod last;
 mod local;
 mod login;
 mod own_names;
+mod place;
 mod query;
 mod relay;
 mod route;
@@ -55,11 +56,12 @@ use crate::mysql::connect::MySqlConnector;
 use crate::pool::{Door, WorkerId};
 use crate::sessions::{Activity, Entry, Identity};
 
-use client::{Client, Place, ReadError};
+use client::{Client, ReadError};
 use course::Course;
 use held::Held;
 use last::Last;
 use login::Admitted;
+use place::Place;
 use route::Catalogued;
 use state::State;
 use statements::Statements;
@@ -365,42 +367,6 @@ impl Session {
             silence.poll(cx).map(|()| Heard::Nothing)
         })
         .await
-    }
-
-    /// Tells the client why its session ends, if it can be told.
-    async fn say_farewell(&mut self, trouble: Trouble) -> Trouble {
-        let error = match &trouble {
-            Trouble::Interrupted(Reason::Drain) => MeshError::Shutdown,
-            Trouble::Interrupted(_) => MeshError::SessionKilled,
-            Trouble::Broken(error) => error.clone(),
-            _ => return trouble,
-        };
-        if self.next.is_some() {
-            self.tell_error(self.after_what_was_told(), &error);
-            let _ = self.client.flush().await;
-        }
-        trouble
-    }
-
-    /// A command came: its answer begins with this sequence number.
-    fn answers_from(&mut self, sequence: u8) {
-        self.first = sequence;
-        self.next = Some(sequence);
-    }
-
-    /// Where the answer to the command begins.
-    fn first(&self) -> Place {
-        Place { sequence: self.first, more: false }
-    }
-
-    /// The client has got whole packets up to before this sequence number.
-    fn told_up_to(&mut self, sequence: u8) {
-        self.next = Some(sequence);
-    }
-
-    /// Where an error stands that ends what the client has got so far.
-    fn after_what_was_told(&self) -> Place {
-        Place { sequence: self.next.unwrap_or(self.first), more: false }
     }
 
     /// Rolls back and gives back what is held.

@@ -8,8 +8,8 @@ use sharding::lexer::{self, Flags, Scan, ScannedStatement, Span, StatementKind};
 use sharding::plan::{Bound, Effects};
 use transaction::{Access, ShardIndex};
 
-use super::client::Place;
 use super::commands::query_packet;
+use super::place::Place;
 use super::relay::{Passing, Report};
 use super::route::{Routed, Seen};
 use super::single::{Facts, Outgoing};

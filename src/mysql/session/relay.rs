@@ -9,8 +9,9 @@ use protocol::mysql::reply::{ErrPacket, OkPacket, status_position};
 use protocol::mysql::response::{Answer, Event, PreparedHead, Scanner, Step};
 use tokio::time::Instant;
 
-use super::client::{Client, Place};
+use super::client::Client;
 use super::held::Held;
+use super::place::Place;
 use super::state::{Learnt, State};
 use super::trouble::{Outcome, Trouble};
 use super::wait::{Woke, wait};

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use transaction::{Access, Command, Gone, Ran, Send, ShardIndex};
 
 use super::bindings::Bindings;
-use super::client::Place;
+use super::place::Place;
 use super::query::Done;
 use super::route::{Routed, refused};
 use super::single::{Facts, internal};

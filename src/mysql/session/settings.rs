@@ -5,8 +5,8 @@ use sharding::lexer::ScannedStatement;
 use sharding::lexer::verbs::{Assignment, Scope, Target, TransactionType, ValueShape, Verb as Said};
 use transaction::Verb;
 
-use super::client::Place;
 use super::commands::query_packet;
+use super::place::Place;
 use super::query::Done;
 use super::relay::Passing;
 use super::single::{Facts, Outgoing};

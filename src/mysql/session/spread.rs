@@ -10,8 +10,8 @@ use tokio::time::Instant;
 use transaction::{Access, Gone, Ran, Reply};
 
 use super::bindings::Bindings;
-use super::client::Place;
 use super::last::Condition;
+use super::place::Place;
 use super::query::Done;
 use super::route::{Routed, refused};
 use super::single::{Facts, internal};

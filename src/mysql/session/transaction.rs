@@ -7,7 +7,7 @@ use protocol::mysql::response::Answer as Kind;
 use sharding::lexer::verbs::{Completion, Isolation, Name, TransactionModes, Verb as Said};
 use transaction::{Answer, Command, Flow, Options, Reply, Send, ShardIndex, Verb};
 
-use super::client::Place;
+use super::place::Place;
 use super::trouble::{self, Outcome, Trouble};
 use super::{MeshError, Session};
 
