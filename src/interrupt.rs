@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use futures_util::task::AtomicWaker;
 
-/// Why a session is interrupted. Later variants win over earlier ones.
+/// Why a session is interrupted. Several can be raised at once; later variants win over earlier ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
     /// The running statement shall stop; the session goes on.
@@ -19,44 +19,46 @@ pub enum Reason {
     Session,
 }
 
-const NONE: u8 = 0;
-const QUERY: u8 = 1;
-const DRAIN: u8 = 2;
-const SESSION: u8 = 3;
+impl Reason {
+    const fn bit(self) -> u8 {
+        1 << self as u8
+    }
+}
+
+/// What shall stop while a statement runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Halt {
+    /// The statement.
+    Query,
+    /// The session with it.
+    Session,
+}
 
 /// The receiving end belongs to one task at a time: a session's own.
 #[derive(Debug, Default)]
 pub struct Interrupt {
-    reason: AtomicU8,
+    /// A bit for each reason that is raised.
+    raised: AtomicU8,
     waker: AtomicWaker,
 }
 
 impl Interrupt {
-    /// Raises the signal; a stronger reason that is already there stays.
+    /// Raises the signal.
     pub fn raise(&self, reason: Reason) {
-        let value = match reason {
-            Reason::Query => QUERY,
-            Reason::Drain => DRAIN,
-            Reason::Session => SESSION,
-        };
-        self.reason.fetch_max(value, Ordering::AcqRel);
+        self.raised.fetch_or(reason.bit(), Ordering::AcqRel);
         self.waker.wake();
     }
 
-    /// The reason that is raised now, if any.
+    /// The strongest reason that is raised now, if any.
     #[must_use]
     pub fn raised(&self) -> Option<Reason> {
-        match self.reason.load(Ordering::Acquire) {
-            QUERY => Some(Reason::Query),
-            DRAIN => Some(Reason::Drain),
-            SESSION => Some(Reason::Session),
-            _ => None,
-        }
+        let raised = self.raised.load(Ordering::Acquire);
+        [Reason::Session, Reason::Drain, Reason::Query].into_iter().find(|reason| raised & reason.bit() != 0)
     }
 
-    /// Takes back a [`Reason::Query`]: the statement that it meant has ended. Stronger reasons stay.
+    /// Takes back a [`Reason::Query`]: the statement that it meant has ended, or none was running. Other reasons stay.
     pub fn clear_query(&self) {
-        let _ = self.reason.compare_exchange(QUERY, NONE, Ordering::AcqRel, Ordering::Acquire);
+        self.raised.fetch_and(!Reason::Query.bit(), Ordering::AcqRel);
     }
 
     /// Ready when a reason of at least `least` is raised. The task is woken by the next one in any case: a task that is
@@ -64,6 +66,19 @@ impl Interrupt {
     pub fn poll(&self, least: Reason, cx: &mut Context<'_>) -> Poll<Reason> {
         self.waker.register(cx.waker());
         self.raised().filter(|reason| *reason >= least).map_or(Poll::Pending, Poll::Ready)
+    }
+
+    /// Ready when the running statement shall stop: for itself, or because the session ends now. A drain lets it end.
+    pub fn poll_halt(&self, cx: &mut Context<'_>) -> Poll<Halt> {
+        self.waker.register(cx.waker());
+        let raised = self.raised.load(Ordering::Acquire);
+        if raised & Reason::Session.bit() != 0 {
+            Poll::Ready(Halt::Session)
+        } else if raised & Reason::Query.bit() != 0 {
+            Poll::Ready(Halt::Query)
+        } else {
+            Poll::Pending
+        }
     }
 
     /// Runs `work` until it is done or a reason of at least `least` is raised. Finished work wins over the signal.
@@ -75,6 +90,19 @@ impl Interrupt {
         poll_fn(|cx| match work.as_mut().poll(cx) {
             Poll::Ready(output) => Poll::Ready(Ok(output)),
             Poll::Pending => self.poll(least, cx).map(Err),
+        })
+        .await
+    }
+
+    /// Runs `work`, which is part of a statement, until it is done or the statement shall stop. Finished work wins.
+    ///
+    /// # Errors
+    /// What shall stop, when that came first; `work` is dropped then, so it must be cancel-safe.
+    pub async fn guard_statement<F: Future>(&self, work: F) -> Result<F::Output, Halt> {
+        let mut work = pin!(work);
+        poll_fn(|cx| match work.as_mut().poll(cx) {
+            Poll::Ready(output) => Poll::Ready(Ok(output)),
+            Poll::Pending => self.poll_halt(cx).map(Err),
         })
         .await
     }
@@ -91,13 +119,21 @@ mod tests {
         let interrupt = Arc::new(Interrupt::default());
         interrupt.raise(Reason::Drain);
         let other = Arc::clone(&interrupt);
-        let running = tokio::spawn(poll_fn(move |cx| match other.poll(Reason::Query, cx) {
-            Poll::Ready(Reason::Session) => Poll::Ready(()),
-            _ => Poll::Pending,
-        }));
+        let running = tokio::spawn(async move { other.guard_statement(std::future::pending::<()>()).await });
         tokio::task::yield_now().await;
         interrupt.raise(Reason::Session);
-        tokio::time::timeout(std::time::Duration::from_secs(10), running).await.expect("woken").expect("no panic");
+        let woken = tokio::time::timeout(std::time::Duration::from_secs(10), running).await;
+        assert_eq!(woken.expect("woken").expect("no panic"), Err(Halt::Session));
+    }
+
+    #[tokio::test]
+    async fn a_statement_can_be_stopped_during_a_drain() {
+        let interrupt = Interrupt::default();
+        interrupt.raise(Reason::Drain);
+        interrupt.raise(Reason::Query);
+        assert_eq!(interrupt.guard_statement(std::future::pending::<()>()).await, Err(Halt::Query));
+        interrupt.clear_query();
+        assert_eq!(interrupt.raised(), Some(Reason::Drain));
     }
 
     #[tokio::test]

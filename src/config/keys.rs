@@ -161,7 +161,7 @@ pub const KEYS: &[Key] = &[
     restart("database.table.type", Choice(TableType::WORDS), "", "Where the rows are: spread by key, a copy on every shard, or on one shard."),
     restart("database.table.key", TextList, "", "Key columns of a sharded table, in order."),
     restart("database.table.function", Choice(ShardFunction::WORDS), "hash", "Function from key to shard of a sharded table."),
-    restart("database.table.unique_per_shard", Bool, "false", "Accept writes to unique keys that lack the shard key, although each shard sees duplicates only among its own rows: the application vouches for its values."),
+    restart("database.table.unique_per_shard", Bool, "false", "Accept writes to unique keys that lack the shard key, although no shard sees the others' duplicates: the application vouches."),
     restart("database.table.shard", Text, "", "Shard of a single table; the default shard when absent."),
 
     live("pool.size_max", Integer(1, 100_000), "100", "Most backends to one shard."),

@@ -44,9 +44,46 @@ pub struct MySqlBackend {
     pub read: usize,
     /// Bytes written and not counted yet.
     pub written: usize,
+    /// Kills that were begun and not proven to have landed.
+    kills: usize,
+}
+
+/// The right to kill what a backend runs. Its backend cannot go back to a pool before [`MySqlBackend::kill_landed`] has the
+/// proof that comes of it: who drops it, or gets an error instead, has a backend that is closed after use.
+#[derive(Debug)]
+#[must_use]
+pub struct Kill {
+    /// The server's id of the connection.
+    pub connection_id: u32,
+}
+
+/// Proof that a server has obeyed a KILL, which it does before it answers: what it then finds idle it leaves alone.
+#[derive(Debug)]
+pub struct Landed {
+    connection_id: u32,
+}
+
+impl Kill {
+    /// The server has answered.
+    pub fn landed(self) -> Landed {
+        Landed { connection_id: self.connection_id }
+    }
 }
 
 impl MySqlBackend {
+    /// A kill is about to be sent.
+    pub fn start_kill(&mut self) -> Kill {
+        self.kills += 1;
+        Kill { connection_id: self.connection_id }
+    }
+
+    /// A kill of this backend can hit nothing any more.
+    pub fn kill_landed(&mut self, proof: &Landed) {
+        if proof.connection_id == self.connection_id {
+            self.kills = self.kills.saturating_sub(1);
+        }
+    }
+
     pub(super) fn new(stream: TcpStream, connection_id: u32, memory: Memory) -> Self {
         let (input, output) = (BytesMut::new(), Vec::new());
         Self {
@@ -59,6 +96,7 @@ impl MySqlBackend {
             memory,
             read: 0,
             written: 0,
+            kills: 0,
         }
     }
 
@@ -177,6 +215,10 @@ impl pool::Backend for MySqlBackend {
     fn rehome(self) -> io::Result<Self> {
         let stream = TcpStream::from_std(self.stream.into_std()?)?;
         Ok(Self { stream, ..self })
+    }
+
+    fn is_out_of_reach(&self) -> bool {
+        self.kills == 0
     }
 
     fn farewell(&mut self) {

@@ -65,6 +65,12 @@ pub trait Backend: Send + Sized + 'static {
     /// Whatever the registration says; the connection is then closed and another one is taken.
     fn rehome(self) -> io::Result<Self>;
 
+    /// Whether nothing that was sent by another way (a cancel, a kill) may still hit it. One that may be hit is never kept,
+    /// whoever gives it back.
+    fn is_out_of_reach(&self) -> bool {
+        true
+    }
+
     /// Says goodbye (COM_QUIT, Terminate) without waiting, before a clean connection is dropped.
     fn farewell(&mut self) {}
 }

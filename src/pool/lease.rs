@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::connector::{Backend, Connector, ShardId, WorkerId};
+use super::error::AcquireError;
 use super::shard::{KeyPool, Shard};
 use super::snapshot::{BackendState, CloseReason};
 
@@ -42,13 +43,17 @@ pub struct Lease<C: Connector> {
 }
 
 impl<C: Connector> Lease<C> {
-    /// Returns the backend to the pool. Only for a backend that is proven clean.
+    /// Returns the backend to the pool. Only for a backend that is proven clean; one that a cancel or a kill may still hit
+    /// is closed instead.
     pub fn give_back(self) {
         self.give_back_at(Instant::now());
     }
 
     /// As [`Self::give_back`], by one who knows the time.
     pub fn give_back_at(self, now: Instant) {
+        if !self.backend.is_out_of_reach() {
+            return self.close(CloseReason::NotClean);
+        }
         let Self { backend, mut ticket } = self;
         if let Some(place) = ticket.place.take() {
             ticket.pool.shard.give_back(place, backend, now);
@@ -58,6 +63,18 @@ impl<C: Connector> Lease<C> {
     /// Closes the connection and frees its place; dropping the lease does the same as [`CloseReason::NotClean`].
     pub fn close(mut self, reason: CloseReason) {
         self.ticket.reason = Some(reason);
+    }
+
+    /// Closes the connection and opens another one in its place: whatever was left on it cannot be on the new one.
+    ///
+    /// # Errors
+    /// The connection could not be opened; the place is free then.
+    pub async fn renew(self, deadline: Instant) -> Result<Self, AcquireError> {
+        let Self { backend, mut ticket } = self;
+        ticket.reason = Some(CloseReason::NotClean);
+        // Closed before another one is opened, so that the server never sees more than the cap.
+        drop(backend);
+        ticket.open(deadline).await
     }
 
     /// Sets the backend aside while something (a kill in flight) may still hit it; it counts to the cap until resolved.

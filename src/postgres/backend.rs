@@ -2,9 +2,10 @@
 //! Out: whose statements run on it; when it is clean enough for the pool.
 
 use std::collections::HashMap;
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -25,6 +26,9 @@ use crate::pool::{self, ConnectError, PoolKey, ShardId};
 
 /// Bytes asked for in one read of a server's answer.
 const READ_BYTES: usize = 64 << 10;
+
+/// The shortest timeout of statements that a server may have by default, where no session set one.
+const LONG: Duration = Duration::from_millis(50);
 
 /// What makes PostgreSQL backends exchangeable: only the shard, since everything else is state that can be changed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -72,12 +76,36 @@ pub struct Memory {
     pub unnamed: Option<u64>,
     /// Something ran whose effects on the connection cannot be known: `DISCARD ALL` before another session gets it.
     pub untracked: bool,
+    /// Settings may have been changed since `settings` was learnt.
+    pub unlearnt: bool,
+    /// A statement took so long that the server may have cut it short just as it ended. It then says so to what is sent
+    /// next, whosever that is: something of ours must come first.
+    pub late: bool,
     /// Who may have left sequence values.
     pub sequences: Sequences,
     clock: u64,
 }
 
 impl Memory {
+    /// It has these settings, as the server says.
+    pub fn learn(&mut self, settings: Arc<Settings>) {
+        // Timeouts that were set behind our back may have struck already.
+        self.late |= settings.cut_statements_after().is_some();
+        self.settings = settings;
+        self.unlearnt = false;
+    }
+
+    /// Notes how long statements took.
+    pub fn took(&mut self, time: Duration) {
+        self.late |= time >= self.settings.cut_statements_after().map_or(LONG, |cut| cut.min(LONG));
+    }
+
+    /// Whether another session could be given it as it is, and would find it when it is wanted.
+    #[must_use]
+    pub fn is_shareable(&self) -> bool {
+        !self.untracked && !self.unlearnt && !self.settings.end_idle_connections()
+    }
+
     /// Notes a use of a statement. True if the backend has it already.
     pub fn uses(&mut self, statement: u64) -> bool {
         self.clock += 1;
@@ -96,7 +124,7 @@ impl Memory {
 
     /// The backend was reset: it is as new.
     pub fn forget(&mut self) {
-        *self = Self::default();
+        *self = Self { late: self.late, ..Self::default() };
     }
 }
 
@@ -119,34 +147,40 @@ pub struct Backend {
     /// Bytes written that were not counted yet.
     pub written: usize,
     cancel: CancelToken,
+    /// Cancel requests that were begun and not proven to have arrived.
+    cancels: usize,
 }
 
 /// What a cancel request needs.
 #[derive(Debug, Clone)]
-pub struct CancelToken {
+struct CancelToken {
     address: SocketAddr,
     process_id: u32,
     key: Vec<u8>,
 }
 
-impl CancelToken {
-    /// Asks the server to stop the statement that the backend runs now. When this returns well, the server has acted on
-    /// it: its closing the connection says so.
-    ///
-    /// # Errors
-    /// The server cannot be reached, or not in time; then it is unknown whether and when the cancel will hit.
-    pub async fn cancel(self, patience: Duration) -> io::Result<()> {
-        let work = async {
-            let mut stream = TcpStream::connect(self.address).await?;
-            let mut request = Vec::with_capacity(16);
-            write::cancel_request(&mut request, self.process_id, &self.key);
-            stream.write_all(&request).await?;
-            let mut rest = [0; 64];
-            while stream.read(&mut rest).await? > 0 {}
-            Ok(())
-        };
-        tokio::time::timeout(patience, work).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-    }
+/// A cancel request on its way. Its backend cannot go back to a pool before [`Backend::cancel_arrived`] has the proof that
+/// this gives in the end: who drops it, or gets an error from it, has a backend that is closed after use.
+pub type Cancel = Pin<Box<dyn Future<Output = io::Result<Arrived>> + Send>>;
+
+/// Proof that a server has acted on a cancel request: it signals the backend before it closes the request's connection,
+/// and a signal that comes between two statements hits none.
+#[derive(Debug)]
+pub struct Arrived {
+    process_id: u32,
+}
+
+async fn cancel(token: CancelToken, patience: Duration) -> io::Result<Arrived> {
+    let work = async {
+        let mut stream = TcpStream::connect(token.address).await?;
+        let mut request = Vec::with_capacity(16);
+        write::cancel_request(&mut request, token.process_id, &token.key);
+        stream.write_all(&request).await?;
+        let mut rest = [0; 64];
+        while stream.read(&mut rest).await? > 0 {}
+        Ok(Arrived { process_id: token.process_id })
+    };
+    tokio::time::timeout(patience, work).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
 impl Backend {
@@ -156,10 +190,19 @@ impl Backend {
         self.cancel.process_id
     }
 
-    /// The way to cancel its statement.
+    /// Asks the server to stop the statement that runs now. An error of it means that it is unknown whether and when the
+    /// request will hit: the server could not be reached, or not in time.
     #[must_use]
-    pub fn cancel_token(&self) -> CancelToken {
-        self.cancel.clone()
+    pub fn start_cancel(&mut self, patience: Duration) -> Cancel {
+        self.cancels += 1;
+        Box::pin(cancel(self.cancel.clone(), patience))
+    }
+
+    /// A cancel request of this backend can hit nothing any more.
+    pub fn cancel_arrived(&mut self, proof: &Arrived) {
+        if proof.process_id == self.cancel.process_id {
+            self.cancels = self.cancels.saturating_sub(1);
+        }
     }
 
     /// Reads what is there. Ready with 0 at the end of the stream.
@@ -309,6 +352,7 @@ impl pool::Connector for Connector {
             read: 0,
             written: 0,
             cancel: CancelToken { address, process_id: 0, key: Vec::new() },
+            cancels: 0,
         };
         let password = server.password.as_ref().map_or("", |password| password.expose());
         backend.log_in(&server.user, password.as_bytes(), &shard.database).await?;
@@ -329,10 +373,78 @@ impl pool::Backend for Backend {
         Ok(Self { stream, ..self })
     }
 
+    fn is_out_of_reach(&self) -> bool {
+        self.cancels == 0
+    }
+
     fn farewell(&mut self) {
         let mut bye = Vec::with_capacity(5);
         write::terminate(&mut bye);
         // Nobody waits for it: a server that does not get it sees the connection end all the same.
         let _ = self.stream.try_write(&bye);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::pool::Backend as _;
+
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    /// A backend of a server that this test plays.
+    async fn backend(server: &TcpListener) -> Backend {
+        let address = server.local_addr().expect("an address");
+        let (stream, _accepted) = tokio::join!(TcpStream::connect(address), server.accept());
+        Backend {
+            stream: stream.expect("a connection"),
+            input: BytesMut::new(),
+            output: BytesMut::new(),
+            pipeline: Pipeline::default(),
+            memory: Memory::default(),
+            parameters: Arc::default(),
+            read: 0,
+            written: 0,
+            cancel: CancelToken { address, process_id: 7, key: vec![1, 2, 3, 4] },
+            cancels: 0,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_cancel_is_over_when_the_server_has_closed_its_connection() {
+        let server = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let mut backend = backend(&server).await;
+        assert!(backend.is_out_of_reach());
+        let cancel = backend.start_cancel(PATIENCE);
+        assert!(!backend.is_out_of_reach(), "it may hit from now on");
+        let running = tokio::spawn(cancel);
+        let (mut heard, _) = server.accept().await.expect("a request");
+        let mut request = [0; 16];
+        heard.read_exact(&mut request).await.expect("a whole request");
+        assert_eq!(request[8..], [0, 0, 0, 7, 1, 2, 3, 4]);
+        tokio::task::yield_now().await;
+        assert!(!running.is_finished(), "the server has not acted yet");
+        drop(heard);
+        let arrived = running.await.expect("no panic").expect("it arrived");
+        backend.cancel_arrived(&arrived);
+        assert!(backend.is_out_of_reach());
+    }
+
+    #[tokio::test]
+    async fn a_cancel_that_nobody_waited_for_leaves_the_backend_unusable() {
+        let server = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let mut backend = backend(&server).await;
+        drop(backend.start_cancel(PATIENCE));
+        assert!(!backend.is_out_of_reach());
+        // Nor does a later one make good for it.
+        let acts = async {
+            let (mut heard, _) = server.accept().await.expect("a request");
+            heard.read_exact(&mut [0; 16]).await.expect("a whole request");
+        };
+        let (arrived, ()) = tokio::join!(backend.start_cancel(PATIENCE), acts);
+        backend.cancel_arrived(&arrived.expect("it arrived"));
+        assert!(!backend.is_out_of_reach());
     }
 }

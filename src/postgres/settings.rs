@@ -2,10 +2,20 @@
 //! In: names and values as the server itself reports them. Out: what the text of a SET means.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Settings that differ from those a fresh backend has, sorted by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Settings(Vec<(String, String)>);
+pub struct Settings {
+    pairs: Vec<(String, String)>,
+    /// One of them makes the server end the connection when nobody uses it.
+    ends_idle: bool,
+    /// The shortest time after which the server cuts a statement short.
+    cuts_after: Option<Duration>,
+}
+
+/// By these the server cuts statements short, ours too.
+const TIMEOUTS: [&str; 3] = ["statement_timeout", "lock_timeout", "transaction_timeout"];
 
 /// Most settings that a session may carry from backend to backend.
 pub const SETTINGS_MAX: usize = 500;
@@ -47,37 +57,60 @@ impl Settings {
         pairs.reverse();
         pairs.sort_by(|left, right| left.0.cmp(&right.0));
         pairs.dedup_by(|later, kept| later.0 == kept.0);
-        Self(pairs)
+        let ends_idle = pairs.iter().any(|(name, value)| name == "idle_session_timeout" && value != "0");
+        let timeouts = pairs.iter().filter(|(name, value)| TIMEOUTS.contains(&name.as_str()) && value != "0");
+        // As the server reports it: in milliseconds.
+        let cuts_after = timeouts.map(|(_, value)| Duration::from_millis(value.parse().unwrap_or(0))).min();
+        Self { pairs, ends_idle, cuts_after }
+    }
+
+    /// The shortest time after which the server cuts a statement short by these settings.
+    #[must_use]
+    pub fn cut_statements_after(&self) -> Option<Duration> {
+        self.cuts_after
+    }
+
+    /// Whether the server ends a connection with these settings when nobody uses it.
+    #[must_use]
+    pub fn end_idle_connections(&self) -> bool {
+        self.ends_idle
     }
 
     /// Whether nothing is set.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.pairs.is_empty()
     }
 
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.pairs.len()
     }
 
     /// A value.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.binary_search_by(|pair| pair.0.as_str().cmp(name)).ok().map(|index| self.0[index].1.as_str())
+        self.pairs.binary_search_by(|pair| pair.0.as_str().cmp(name)).ok().map(|index| self.pairs[index].1.as_str())
     }
 
     /// The pairs in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        self.pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// The statements that turn a backend with these settings into one with `wanted`; `None` if there is nothing to do.
     #[must_use]
     pub fn change_to(&self, wanted: &Self) -> Option<Vec<u8>> {
         let mut sql = String::new();
-        for (name, _) in self.iter().filter(|(name, _)| wanted.get(name).is_none()) {
+        // First what could stand in the way of the rest.
+        let surplus = |name: &str| wanted.get(name).is_none();
+        let (first, later): (Vec<_>, Vec<_>) = self
+            .iter()
+            .map(|(name, _)| name)
+            .filter(|name| surplus(name))
+            .partition(|name| TIMEOUTS.contains(name) || *name == "role");
+        for name in first.into_iter().chain(later) {
             if name == "role" {
                 sql.push_str("RESET ROLE;");
             } else {
@@ -134,6 +167,18 @@ mod tests {
             )
         );
         assert!(wants.change_to(&has).is_some_and(|sql| sql.starts_with(b"RESET ROLE;RESET \"search_path\";")));
+    }
+
+    #[test]
+    fn what_stands_in_the_way_goes_first() {
+        let has = settings(&[("a", "1"), ("role", "x"), ("statement_timeout", "1"), ("z", "1")]);
+        let sql = has.change_to(&settings(&[])).expect("a difference");
+        assert_eq!(String::from_utf8_lossy(&sql), "RESET ROLE;RESET \"statement_timeout\";RESET \"a\";RESET \"z\";");
+        assert!(settings(&[("idle_session_timeout", "5")]).end_idle_connections());
+        let timeouts = settings(&[("idle_session_timeout", "0"), ("statement_timeout", "7"), ("lock_timeout", "5")]);
+        assert!(!timeouts.end_idle_connections());
+        assert_eq!(timeouts.cut_statements_after(), Some(Duration::from_millis(5)));
+        assert_eq!(settings(&[("statement_timeout", "0")]).cut_statements_after(), None);
     }
 
     #[test]

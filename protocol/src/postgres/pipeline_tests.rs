@@ -58,6 +58,25 @@ fn row(out: &mut Vec<u8>) {
 }
 
 #[test]
+fn what_follows_a_failed_statement_without_sync_is_not_awaited() {
+    let mut stream = Vec::new();
+    write::bare(&mut stream, b'1');
+    let (severity, sqlstate) = ("ERROR", "57014");
+    write::error_response(&mut stream, &write::ErrorText { severity, sqlstate, message: "no", detail: "", hint: "" });
+    let sent = |pipeline: &mut Pipeline| {
+        for sent in [Sent::Parse, Sent::Bind, Sent::Execute] {
+            pipeline.sent(sent, Audience::Mesh(1));
+        }
+        // The server skips it, as it has not seen a Sync.
+        pipeline.sent(Sent::Query, Audience::Client);
+    };
+    let (client, log, pipeline) = every_split(sent, &stream);
+    assert!(client.is_empty());
+    assert_eq!(log.answered, [(Sent::Parse, false), (Sent::Bind, true)]);
+    assert!(pipeline.is_settled() && pipeline.is_skipping());
+}
+
+#[test]
 fn a_simple_query_passes_whole() {
     let mut stream = Vec::new();
     write::row_description(&mut stream, [write::text_column(b"a")].into_iter());

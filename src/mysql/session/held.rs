@@ -15,9 +15,10 @@ use super::Session;
 use super::state::Learnt;
 use super::trouble::{self, Outcome, Trouble};
 use crate::error_code::MeshError;
+use crate::interrupt::{Halt, Reason};
 use crate::mysql::connect::{BackendKey, MySqlConnector};
 use crate::mysql::memory::Settings;
-use crate::pool::{AcquireError, Asker, CloseReason, Lease, ShardId};
+use crate::pool::{AcquireError, Asker, Backend as _, CloseReason, Lease, ShardId};
 use crate::sessions::Activity;
 
 /// Longest wait for the answer to a small statement of our own (SET, PING, ROLLBACK).
@@ -62,10 +63,37 @@ impl Session {
 
     /// The index in `held` of this shard's backend, taken from the pool if it is not held yet, in this session's state.
     pub(super) async fn backend(&mut self, shard: ShardIndex) -> Outcome<usize> {
-        let index = match self.held.iter().position(|held| held.shard == shard) {
-            Some(index) => index,
-            None => self.acquire(shard).await?,
-        };
+        if let Some(index) = self.held.iter().position(|held| held.shard == shard) {
+            if self.held.get(index).is_some_and(|held| !held.lease.is_out_of_reach()) {
+                // What is sent next could be hit in the place of what was meant.
+                return Err(self.lose(index, &io::Error::other("a KILL was not answered")));
+            }
+            self.bring_to_state(index).await?;
+            return Ok(index);
+        }
+        let index = self.acquire(shard).await?;
+        let used = self.held.get(index).is_some_and(|held| !held.lease.is_fresh());
+        match self.bring_to_state(index).await {
+            // What other sessions left on the backend stood in the way. It is no concern of this one.
+            Err(Trouble::Server(_) | Trouble::Told(MeshError::BackendLost { .. })) if used => {
+                // Boxed: it is seldom, and large.
+                Box::pin(self.backend_anew(shard)).await
+            }
+            Err(trouble) => Err(trouble),
+            Ok(()) => Ok(index),
+        }
+    }
+
+    /// As [`Self::backend`], on a connection that nobody has used yet.
+    async fn backend_anew(&mut self, shard: ShardIndex) -> Outcome<usize> {
+        self.held.retain(|held| held.shard != shard);
+        let mut index = self.acquire(shard).await?;
+        if self.held.get(index).is_some_and(|held| !held.lease.is_fresh()) {
+            let lease = self.held.remove(index).lease;
+            let renewed = lease.renew(self.mesh.mysql.pools.wait_deadline()).await;
+            let lease = renewed.map_err(|error| trouble::acquire(error, &self.shard_name(shard)))?;
+            index = self.keep(shard, lease);
+        }
         self.bring_to_state(index).await?;
         Ok(index)
     }
@@ -105,6 +133,7 @@ impl Session {
         Some(lease)
     }
 
+    /// Notes a backend from the pool; its index.
     fn keep(&mut self, shard: ShardIndex, lease: Lease<MySqlConnector>) -> usize {
         // What the pool gives out is clean: nothing is open on it.
         self.held.push(Held {
@@ -128,7 +157,7 @@ impl Session {
         let pools = std::sync::Arc::clone(&self.mesh.mysql.pools);
         let wait = pools.acquire(key, &asker, pools.wait_deadline());
         self.entry.set_activity(Activity::WaitingForBackend);
-        let taken = self.entry.interrupt.guard(crate::interrupt::Reason::Query, wait).await;
+        let taken = self.entry.interrupt.guard_statement(wait).await;
         self.entry.set_activity(Activity::Active);
         let lease = match taken {
             Ok(Ok(lease)) => lease,
@@ -139,20 +168,22 @@ impl Session {
                 }
                 return Err(trouble::acquire(error, &self.shard_name(key.shard.shard())).into());
             }
-            Err(reason) => return Err(self.interrupted(reason)),
+            Err(halt) => return Err(self.halted(halt)),
         };
         self.course.wait += lease.waited();
         self.course.look();
         Ok(lease)
     }
 
-    /// What an interrupt means to a statement that has not been sent yet.
-    pub(super) fn interrupted(&self, reason: crate::interrupt::Reason) -> Trouble {
-        if reason == crate::interrupt::Reason::Query {
-            self.entry.interrupt.clear_query();
-            return MeshError::QueryCancelled("Query execution was interrupted".to_owned()).into();
+    /// A statement was told to stop before it was sent anywhere.
+    pub(super) fn halted(&self, halt: Halt) -> Trouble {
+        match halt {
+            Halt::Session => Trouble::Interrupted(Reason::Session),
+            Halt::Query => {
+                self.entry.interrupt.clear_query();
+                MeshError::QueryCancelled("Query execution was interrupted".to_owned()).into()
+            }
         }
-        Trouble::Interrupted(reason)
     }
 
     /// Sends what differs between the backend's state and the session's.
@@ -188,10 +219,10 @@ impl Session {
         if let Some(sql) = held.lease.memory.difference(&settings) {
             held.lease.put_query(&sql);
             // Until the answer is there, nobody knows what the backend has.
-            held.unclean = true;
+            let before = std::mem::replace(&mut held.unclean, true);
             self.own_answer(index, Answer::Query).await?;
             if let Some(held) = self.held.get_mut(index) {
-                held.unclean = false;
+                held.unclean = before;
             }
         }
         if let Some(held) = self.held.get_mut(index) {
@@ -309,14 +340,14 @@ impl Session {
         if index >= self.held.len() {
             return;
         }
-        let held = self.held.remove(index);
+        let mut held = self.held.remove(index);
         self.last.forget(held.shard);
         let pools = std::sync::Arc::clone(&self.mesh.mysql.pools);
         let limit = self.mesh.config.load().timeouts.cancel;
-        let (key, id) = (*held.lease.key(), held.lease.connection_id);
+        let (key, kill) = (*held.lease.key(), held.lease.start_kill());
         let aside = held.lease.quarantine();
         tokio::spawn(async move {
-            if let Err(error) = super::kill::kill(&pools, key, id, false, limit).await {
+            if let Err(error) = super::kill::kill(&pools, key, kill, false, limit).await {
                 tracing::warn!(%error, "a statement of a client that is gone could not be killed");
             }
             aside.close(CloseReason::NotClean);

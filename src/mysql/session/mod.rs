@@ -291,6 +291,7 @@ impl Session {
                 packet.extend_from_slice(&self.client.input);
                 self.client.input = packet;
             }
+            self.note_lost().await;
             self.release_free();
             if self.transaction.branches().is_empty() {
                 // The next transaction has an age of its own.
@@ -334,9 +335,11 @@ impl Session {
             let idle = if inside { config.timeouts.transaction_idle } else { config.timeouts.session_idle };
             drop(config);
             self.entry.set_activity(if inside { Activity::IdleInTransaction } else { Activity::Idle });
-            self.entry.interrupt.clear_query();
             self.silence.begin(self.course.latest(), idle);
-            match self.listen(if inside { Reason::Session } else { Reason::Drain }).await {
+            let heard = self.listen(if inside { Reason::Session } else { Reason::Drain }).await;
+            // A KILL QUERY that came while nothing ran is for nothing.
+            self.entry.interrupt.clear_query();
+            match heard {
                 Heard::Bytes(Ok(0)) => return Ok(None),
                 Heard::Bytes(Ok(_)) => {}
                 Heard::Bytes(Err(error)) => return Err(Trouble::Client(error)),

@@ -16,7 +16,7 @@ use super::state::{Learnt, State};
 use super::trouble::{Outcome, Trouble};
 use super::wait::{Woke, wait};
 use super::{Session, kill};
-use crate::interrupt::Reason;
+use crate::interrupt::{Halt, Reason};
 use crate::mysql::backend::MySqlBackend;
 
 /// What an answer was.
@@ -117,9 +117,9 @@ impl Session {
                 self.kill_and_close(index);
                 Err(Trouble::Client(error))
             }
-            Err(Fault::Interrupted(reason)) => {
+            Err(Fault::Killed) => {
                 self.kill_and_close(index);
-                Err(Trouble::Interrupted(reason))
+                Err(Trouble::Interrupted(Reason::Session))
             }
         }
     }
@@ -163,16 +163,17 @@ impl Session {
                 Woke::Client(Ok(count)) if count > 0 => {}
                 Woke::Client(Ok(_)) => return Err(Fault::Client(io::ErrorKind::UnexpectedEof.into())),
                 Woke::Client(Err(error)) => return Err(Fault::Client(error)),
-                Woke::Interrupt(Reason::Query) | Woke::Late => {
+                Woke::Halt(Halt::Query) | Woke::Late => {
                     entry.interrupt.clear_query();
                     (deadline, killed) = (None, true);
                     let limit = mesh.config.load().timeouts.cancel;
                     let pools = std::sync::Arc::clone(&mesh.mysql.pools);
-                    if let Err(error) = kill::kill(&pools, key, backend.connection_id, true, limit).await {
-                        tracing::warn!(%error, "a statement could not be killed");
+                    match kill::kill(&pools, key, backend.start_kill(), true, limit).await {
+                        Ok(landed) => backend.kill_landed(&landed),
+                        Err(error) => tracing::warn!(%error, "a statement could not be killed"),
                     }
                 }
-                Woke::Interrupt(reason) => return Err(Fault::Interrupted(reason)),
+                Woke::Halt(Halt::Session) => return Err(Fault::Killed),
             }
         }
     }
@@ -184,7 +185,8 @@ enum Fault {
     /// It sent what no server sends.
     Malformed(io::Error),
     Client(io::Error),
-    Interrupted(Reason),
+    /// The session shall end.
+    Killed,
 }
 
 /// Passes the packets of a file from the client to the backend, up to the empty one that ends it.

@@ -162,13 +162,13 @@ impl Session {
         }
         let deadline = self.mesh.mysql.pools.wait_deadline();
         let wait = catalog.ready(deadline);
-        match self.entry.interrupt.guard(crate::interrupt::Reason::Query, wait).await {
+        match self.entry.interrupt.guard_statement(wait).await {
             Ok(Ok(schema)) => Ok(schema),
             Ok(Err(error)) => {
                 let shard = self.shard_name(self.default_shard());
                 Err(MeshError::ShardDown { shard, cause: error.to_string() }.into())
             }
-            Err(reason) => Err(self.interrupted(reason)),
+            Err(halt) => Err(self.halted(halt)),
         }
     }
 

@@ -371,6 +371,17 @@ impl Session {
         }
     }
 
+    /// Tells the transaction of branches whose backends were lost on the way to a statement: nothing more may run there as
+    /// if it had begun.
+    pub(super) async fn note_lost(&mut self) {
+        let lost = |branch: &&transaction::Branch| !self.held.iter().any(|held| held.shard == branch.shard);
+        let lost: Vec<ShardIndex> =
+            self.transaction.branches().iter().filter(lost).map(|branch| branch.shard).collect();
+        for shard in lost {
+            self.shard_gone(shard, Gone::Lost).await;
+        }
+    }
+
     /// A branch is gone: the others are rolled back if the transaction says so.
     pub(super) async fn shard_gone(&mut self, shard: ShardIndex, how: Gone) {
         if how == Gone::NeverBegan

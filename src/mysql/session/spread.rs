@@ -18,7 +18,7 @@ use super::single::{Facts, internal};
 use super::trouble::{self, Outcome, Trouble};
 use super::wait::{Woke, wait};
 use super::{MeshError, Session};
-use crate::interrupt::Reason;
+use crate::interrupt::{Halt, Reason};
 use crate::metrics::Tier;
 use crate::mysql::backend::PACKET_MAX;
 use crate::mysql::execution::parameters::put_execute;
@@ -237,7 +237,7 @@ impl Session {
                 Woke::Backend(Ok(_)) => continue,
                 Woke::Backend(Err(error)) => return Err(self.lose(index, &error)),
                 Woke::Client(Ok(count)) if count > 0 => continue,
-                Woke::Interrupt(Reason::Query) | Woke::Late => {
+                Woke::Halt(Halt::Query) | Woke::Late => {
                     entry.interrupt.clear_query();
                     deadline = None;
                     self.kill_query(index).await;
@@ -245,7 +245,7 @@ impl Session {
                 }
                 Woke::Client(Ok(_)) => Trouble::Client(std::io::ErrorKind::UnexpectedEof.into()),
                 Woke::Client(Err(error)) => Trouble::Client(error),
-                Woke::Interrupt(reason) => Trouble::Interrupted(reason),
+                Woke::Halt(Halt::Session) => Trouble::Interrupted(Reason::Session),
             };
             self.kill_and_close(index);
             return Err(gone);

@@ -18,7 +18,7 @@ use super::single::{Facts, internal};
 use super::trouble::{Outcome, Trouble};
 use super::wait::{Woke, wait};
 use super::{Session, kill};
-use crate::interrupt::Reason;
+use crate::interrupt::{Halt, Reason};
 use crate::mysql::execution::rows::Rows;
 
 /// How long the other shards have to end by themselves when one has failed.
@@ -79,27 +79,30 @@ impl Session {
                 Woke::Client(Ok(count)) if count > 0 => {}
                 Woke::Client(Ok(_)) => return Err(Trouble::Client(io::ErrorKind::UnexpectedEof.into())),
                 Woke::Client(Err(error)) => return Err(Trouble::Client(error)),
-                Woke::Interrupt(Reason::Query) | Woke::Late => {
+                Woke::Halt(Halt::Query) | Woke::Late => {
                     entry.interrupt.clear_query();
                     deadline = None;
                     self.kill_query(index).await;
                 }
-                Woke::Interrupt(reason) => return Err(Trouble::Interrupted(reason)),
+                Woke::Halt(Halt::Session) => return Err(Trouble::Interrupted(Reason::Session)),
             }
         }
     }
 
     /// Stops what runs on a backend, and waits until the server says that it did.
     pub(super) async fn kill_query(&mut self, index: usize) {
-        let Some(held) = self.held.get(index) else { return };
-        let (key, id) = (*held.lease.key(), held.lease.connection_id);
+        let Some(held) = self.held.get_mut(index) else { return };
+        let (key, kill) = (*held.lease.key(), held.lease.start_kill());
+        // The KILL may come when the statement has ended: nobody else's next statement shall meet it.
+        held.unclean = true;
         let limit = self.mesh.config.load().timeouts.cancel;
-        if let Some(held) = self.held.get_mut(index) {
-            // The KILL may come when the statement has ended: nobody else's next statement shall meet it.
-            held.unclean = true;
-        }
-        if let Err(error) = kill::kill(&self.mesh.mysql.pools, key, id, true, limit).await {
-            tracing::warn!(%error, "a statement could not be killed");
+        match kill::kill(&self.mesh.mysql.pools, key, kill, true, limit).await {
+            Ok(landed) => {
+                if let Some(held) = self.held.get_mut(index) {
+                    held.lease.kill_landed(&landed);
+                }
+            }
+            Err(error) => tracing::warn!(%error, "a statement could not be killed"),
         }
     }
 

@@ -8,7 +8,7 @@ use std::task::Poll;
 use tokio::time::{Instant, sleep_until};
 
 use super::client::Client;
-use crate::interrupt::{Interrupt, Reason};
+use crate::interrupt::{Halt, Interrupt};
 use crate::mysql::backend::MySqlBackend;
 
 /// So much of a client's pipelined commands is read ahead while a statement runs.
@@ -21,7 +21,7 @@ pub(super) enum Woke {
     /// The client sent something, or left.
     Client(io::Result<usize>),
     /// Somebody wants the statement or the session to end.
-    Interrupt(Reason),
+    Halt(Halt),
     /// The statement runs for too long.
     Late,
 }
@@ -34,16 +34,14 @@ pub(super) async fn wait(
     deadline: Option<Instant>,
 ) -> Woke {
     let room = client.input.len() < AHEAD_MAX;
-    // A session that is to end at the next boundary is not interrupted in the middle of a statement.
-    let least = if interrupt.raised() == Some(Reason::Drain) { Reason::Session } else { Reason::Query };
     let mut late = deadline.map(|deadline| Box::pin(sleep_until(deadline)));
     poll_fn(|cx| {
         if let Poll::Ready(read) = backend.poll_read(cx) {
             return Poll::Ready(Woke::Backend(read));
         }
-        match interrupt.poll(least, cx) {
-            Poll::Ready(Reason::Drain) | Poll::Pending => {}
-            Poll::Ready(reason) => return Poll::Ready(Woke::Interrupt(reason)),
+        // A session that is to end at the next boundary is not interrupted in the middle of a statement.
+        if let Poll::Ready(halt) = interrupt.poll_halt(cx) {
+            return Poll::Ready(Woke::Halt(halt));
         }
         if room && let Poll::Ready(read) = client.poll_read(cx) {
             return Poll::Ready(Woke::Client(read));

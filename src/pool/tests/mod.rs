@@ -68,6 +68,8 @@ pub(super) struct FakeBackend {
     pub alive: Arc<AtomicBool>,
     pub moves: usize,
     pub moves_fail: AtomicBool,
+    /// Something sent by another way may still hit it.
+    pub aimed_at: AtomicBool,
     /// Nobody else may use it at the same time.
     pub in_use: Arc<AtomicBool>,
     server: Arc<Server>,
@@ -92,6 +94,10 @@ impl Backend for FakeBackend {
         self.moves += 1;
         Ok(self)
     }
+
+    fn is_out_of_reach(&self) -> bool {
+        !self.aimed_at.load(Ordering::SeqCst)
+    }
 }
 
 impl Connector for Fake {
@@ -111,7 +117,8 @@ impl Connector for Fake {
                 let open = server.open.fetch_add(1, Ordering::SeqCst) + 1;
                 server.open_most.fetch_max(open, Ordering::SeqCst);
                 let (alive, in_use) = (Arc::new(AtomicBool::new(true)), Arc::default());
-                Ok(FakeBackend { number, alive, moves: 0, moves_fail: AtomicBool::new(false), in_use, server })
+                let [moves_fail, aimed_at] = [(); 2].map(|()| AtomicBool::new(false));
+                Ok(FakeBackend { number, alive, moves: 0, moves_fail, aimed_at, in_use, server })
             }
             Mood::Refuses => Err(ConnectError::Unreachable("refused".into())),
             Mood::Hangs => std::future::pending().await,

@@ -27,6 +27,35 @@ async fn a_dropped_lease_closes_and_frees() {
     assert_eq!(only(&pools).keys[0].closed[CloseReason::NotClean as usize], 1);
 }
 
+#[tokio::test]
+async fn a_backend_that_may_still_be_hit_is_closed_whoever_gives_it_back() {
+    let (pools, servers) = pools(1);
+    let lease = pools.acquire(&Key(0, 0), &asker(1), soon()).await.unwrap();
+    lease.aimed_at.store(true, Ordering::SeqCst);
+    lease.give_back();
+    assert_eq!(servers.server(0).open.load(Ordering::SeqCst), 0);
+    assert_eq!(only(&pools).keys[0].closed[CloseReason::NotClean as usize], 1);
+    assert_eq!(pools.acquire(&Key(0, 0), &asker(2), soon()).await.unwrap().number, 1);
+}
+
+#[tokio::test]
+async fn a_lease_that_is_renewed_keeps_its_place() {
+    let (pools, servers) = pools(1);
+    pools.acquire(&Key(0, 0), &asker(1), soon()).await.unwrap().give_back();
+    let used = pools.acquire(&Key(0, 0), &asker(1), soon()).await.unwrap();
+    assert!(!used.is_fresh());
+    let next = {
+        let pools = Arc::clone(&pools);
+        tokio::spawn(async move { pools.acquire(&Key(0, 0), &asker(2), soon()).await.map(|lease| lease.number) })
+    };
+    settle().await;
+    let fresh = used.renew(soon()).await.unwrap();
+    assert_eq!((fresh.number, fresh.is_fresh()), (1, true));
+    assert_eq!(servers.server(0).open_most.load(Ordering::SeqCst), 1);
+    fresh.give_back();
+    assert_eq!(next.await.unwrap().unwrap(), 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn waiters_are_served_in_the_order_in_which_they_asked() {
     let (pools, _servers) = pools(1);

@@ -26,6 +26,7 @@ impl Session {
         let has = self.read_settings(index).await?;
         let index = self.held_index(shard)?;
         if let Some(sql) = has.change_to(&wanted) {
+            self.held[index].lease.memory.unlearnt = true;
             self.ask(index, &sql, false).await?;
         }
         let index = self.held_index(shard)?;

@@ -63,10 +63,11 @@ impl Course {
         self.latest
     }
 
-    /// A server has answered what was sent at `sent`.
-    pub fn served(&mut self, sent: Instant) {
+    /// A server has answered what was sent at `sent`; how long that took.
+    pub fn served(&mut self, sent: Instant) -> Duration {
         let took = self.look().saturating_duration_since(sent);
         self.server += took;
+        took
     }
 
     /// A statement is about to run; nothing says yet that a server is needed for it.

@@ -6,6 +6,9 @@ use sharding::lexer::{Flags, StatementKind};
 /// Why a session with temporary tables is pinned.
 pub const TEMPORARY: &str = "temporary table";
 
+/// Why a session is pinned whose settings could not be learnt yet.
+pub const SETTINGS: &str = "settings that the server has not told yet";
+
 /// Asks a backend what it holds that cannot be moved, in the words of the reasons.
 pub const PINS: &[u8] = b"SELECT 'temporary table' FROM pg_catalog.pg_class \
 WHERE relnamespace = pg_catalog.pg_my_temp_schema() \
@@ -20,6 +23,11 @@ pub fn reason(text: &str) -> Option<&'static str> {
     [TEMPORARY, "session advisory lock", "LISTEN", "cursor WITH HOLD", "PREPARE"]
         .into_iter()
         .find(|known| *known == text)
+}
+
+/// Whether a backend can be asked whether this reason still holds.
+pub fn can_be_asked(pin: &str) -> bool {
+    pin != SETTINGS
 }
 
 /// What a statement leaves behind.

@@ -9,7 +9,7 @@ use transaction::{Access, ShardIndex, Status};
 
 use super::Session;
 use super::fault::{self, Fault, Stop};
-use super::relay::{AHEAD, Goal};
+use super::relay::{Goal, send_ahead};
 use crate::error_code::MeshError;
 
 /// How a `Sync` went.
@@ -66,9 +66,7 @@ impl Session {
         for shard in std::mem::take(&mut self.batch.wrote) {
             self.transaction.touch(&[shard], Access::Write).map_err(|refusal| fault::of_refusal(&refusal))?;
             let index = self.held_index(shard)?;
-            let backend = &mut *self.held[index].lease;
-            write::query(&mut backend.output, b"BEGIN");
-            backend.pipeline.sent(Sent::Query, AHEAD);
+            send_ahead(&mut self.held[index].lease, b"BEGIN");
         }
         Ok(())
     }

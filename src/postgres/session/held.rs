@@ -9,11 +9,12 @@ use tokio::time::Instant;
 use transaction::{Gone, ShardIndex, Status};
 
 use super::Session;
+use super::effects;
 use super::fault::{self, Fault, Stop};
 use super::relay::{self, Broken, Goal, Watch};
 use crate::error_code::MeshError;
-use crate::interrupt::Reason;
-use crate::pool::{AcquireError, Asker, CloseReason, Lease, ShardId};
+use crate::interrupt::{Halt, Reason};
+use crate::pool::{AcquireError, Asker, Backend as _, CloseReason, Lease, ShardId};
 use crate::postgres::backend::{Connector, Key};
 use crate::sessions::Activity;
 
@@ -58,27 +59,33 @@ impl Session {
     /// Index of the backend of `shard` among those held, taken from the pool if it was not, with this session's settings.
     pub(super) async fn hold(&mut self, shard: ShardIndex) -> Result<usize, Fault> {
         if let Some(index) = self.held.iter().position(|held| held.shard == shard) {
-            return Ok(index);
+            if self.held[index].lease.is_out_of_reach() {
+                return Ok(index);
+            }
+            // What is sent next could be hit in the place of what was meant.
+            return Err(self.lose(index, shard, "a cancel request could not be completed".to_owned(), false));
         }
         if self.unlearnt {
             Box::pin(self.learn_before_taking()).await?;
         }
-        let lease = match self.take_idle(shard) {
-            Some(lease) => lease,
-            // Boxed: it is seldom, and large.
-            None => Box::pin(self.acquire(shard)).await?,
-        };
-        let mut lease = lease;
+        let mut lease = self.lease(shard).await?;
         // One growth for the messages of a batch instead of several.
         lease.output.reserve(OUTPUT_ROOM);
-        let dressed = Arc::ptr_eq(&lease.memory.settings, &self.settings);
-        self.held.push(Held { shard, lease, fresh: !dressed, aligned: 0 });
-        let index = self.held.len() - 1;
-        if !dressed {
-            Box::pin(self.dress(index)).await?;
-            self.held[index].fresh = false;
+        if !lease.memory.late && Arc::ptr_eq(&lease.memory.settings, &self.settings) {
+            self.held.push(Held { shard, lease, fresh: false, aligned: 0 });
+            return Ok(self.held.len() - 1);
         }
-        Ok(index)
+        // Boxed: it is seldom, and large.
+        Box::pin(self.make_own(shard, lease)).await
+    }
+
+    /// A backend from the pool.
+    async fn lease(&mut self, shard: ShardIndex) -> Result<Lease<Connector>, Fault> {
+        match self.take_idle(shard) {
+            Some(lease) => Ok(lease),
+            // Boxed: it is seldom, and large.
+            None => Box::pin(self.acquire(shard)).await,
+        }
     }
 
     /// A backend that can be had without waiting.
@@ -106,6 +113,56 @@ impl Session {
         *self.began.get_or_insert_with(|| self.front.next_transaction())
     }
 
+    /// Makes a backend from the pool this session's.
+    async fn make_own(&mut self, shard: ShardIndex, lease: Lease<Connector>) -> Result<usize, Fault> {
+        let used = !lease.is_fresh();
+        match self.dress_new(shard, lease).await {
+            // What other sessions left on the backend stood in the way. It is no concern of this one.
+            Err(fault) if used && self.is_of_others(&fault) => {
+                self.notes.parameters.clear();
+                let lease = self.lease(shard).await?;
+                let lease = if lease.is_fresh() { lease } else { self.renew(shard, lease).await? };
+                self.dress_new(shard, lease).await
+            }
+            dressed => dressed,
+        }
+    }
+
+    async fn dress_new(&mut self, shard: ShardIndex, lease: Lease<Connector>) -> Result<usize, Fault> {
+        self.held.push(Held { shard, lease, fresh: true, aligned: 0 });
+        let index = self.held.len() - 1;
+        self.dress(index).await?;
+        self.absorb(index).await?;
+        self.held[index].fresh = false;
+        Ok(index)
+    }
+
+    /// Takes what the server may still have to say about a statement before ours.
+    async fn absorb(&mut self, index: usize) -> Result<(), Fault> {
+        if !self.held[index].lease.memory.late {
+            return Ok(());
+        }
+        let count = self.held.len();
+        if let Err(fault) = self.ask(index, b"", false).await {
+            if self.held.len() == count {
+                self.drop_held(index, CloseReason::NotClean);
+            }
+            return Err(fault);
+        }
+        self.held[index].lease.memory.late = false;
+        Ok(())
+    }
+
+    /// Whether dressing a backend failed by what others left on it: unless this session itself was told to stop.
+    fn is_of_others(&self, fault: &Fault) -> bool {
+        !self.cancelled && matches!(fault, Fault::Server(_) | Fault::Mesh(MeshError::BackendLost { .. }))
+    }
+
+    async fn renew(&self, shard: ShardIndex, lease: Lease<Connector>) -> Result<Lease<Connector>, Fault> {
+        let renewed = lease.renew(self.front.pools.wait_deadline()).await;
+        renewed.map_err(|error| fault::of_acquire(&error, &self.shard_name(shard)).into())
+    }
+
     async fn acquire(&mut self, shard: ShardIndex) -> Result<Lease<Connector>, Fault> {
         let Ok(database) = u16::try_from(self.database) else {
             return Err(MeshError::Internal("too many databases".to_owned()).into());
@@ -117,7 +174,7 @@ impl Session {
         self.entry.set_activity(Activity::WaitingForBackend);
         let pools = &self.front.pools;
         let wait = pools.acquire(&key, &asker, pools.wait_deadline());
-        let got = self.entry.interrupt.guard(Reason::Query, wait).await;
+        let got = self.entry.interrupt.guard_statement(wait).await;
         self.entry.set_activity(Activity::Active);
         match got {
             Ok(Ok(lease)) => {
@@ -131,10 +188,17 @@ impl Session {
                 }
                 Err(fault::of_acquire(&error, &self.shard_name(shard)).into())
             }
-            Err(Reason::Session) => Err(Stop::Fatal(MeshError::SessionKilled).into()),
-            Err(Reason::Query | Reason::Drain) => {
+            Err(halt) => Err(self.halted(halt)),
+        }
+    }
+
+    /// The statement was told to stop before it was sent anywhere.
+    pub(super) fn halted(&self, halt: Halt) -> Fault {
+        match halt {
+            Halt::Session => Stop::Fatal(MeshError::SessionKilled).into(),
+            Halt::Query => {
                 self.entry.interrupt.clear_query();
-                Err(MeshError::QueryCancelled("canceling statement due to user request".to_owned()).into())
+                MeshError::QueryCancelled("canceling statement due to user request".to_owned()).into()
             }
         }
     }
@@ -160,6 +224,7 @@ impl Session {
             return Ok(());
         }
         let Some(sql) = memory.settings.change_to(&self.settings) else { return Ok(()) };
+        self.held[index].lease.memory.unlearnt = true;
         let count = self.held.len();
         if let Err(fault) = self.ask(index, &sql, false).await {
             // Whatever it has by now, it is not what we think. One that broke has left already.
@@ -168,7 +233,8 @@ impl Session {
             }
             return Err(fault);
         }
-        self.held[index].lease.memory.settings = Arc::clone(&self.settings);
+        let memory = &mut self.held[index].lease.memory;
+        (memory.settings, memory.unlearnt) = (Arc::clone(&self.settings), false);
         Ok(())
     }
 
@@ -205,15 +271,18 @@ impl Session {
         };
         let shard = self.held[index].shard;
         let backend = &mut *self.held[index].lease;
+        self.cancelled = false;
         let sent = self.course.latest();
         let relayed = relay::relay(&mut self.client, backend, &mut self.notes, &watch, goal).await;
-        self.course.served(sent);
+        let took = self.course.served(sent);
+        self.held[index].lease.memory.took(took);
         if !self.notes.parameters.is_empty() {
             self.note_parameters();
         }
         match relayed {
             Ok(relayed) => {
-                if relayed.cancelled.is_some() {
+                if relayed.cancelled {
+                    self.cancelled = true;
                     self.entry.interrupt.clear_query();
                 }
                 if self.entry.interrupt.raised() == Some(Reason::Session) && !undisturbed {
@@ -241,8 +310,13 @@ impl Session {
     fn lose(&mut self, index: usize, shard: ShardIndex, cause: String, commit: bool) -> Fault {
         let inside = self.held[index].lease.pipeline.is_inside_message();
         self.drop_held(index, CloseReason::Broken);
-        self.pin = None;
-        self.entry.set_pin(None);
+        let pin = self.pin;
+        if self.held.is_empty() {
+            self.pin = None;
+            self.entry.set_pin(None);
+        }
+        // What the session was pinned for may be on another one.
+        self.pin_doubt |= self.pin.is_some();
         if inside {
             // The client waits for the rest of a row; nothing that it would understand can follow.
             return Stop::Left.into();
@@ -250,6 +324,10 @@ impl Session {
         let shard = self.shard_name(shard);
         if commit {
             return MeshError::OutcomeUnknown(shard).into();
+        }
+        if pin == Some(effects::SETTINGS) {
+            // The client was told that they are set; now nobody knows them.
+            return Stop::Fatal(MeshError::BackendLost { shard, cause }).into();
         }
         if self.notes.fatal && self.notes.client_error.is_some() {
             return Fault::Told;
@@ -261,8 +339,11 @@ impl Session {
     pub(super) fn drop_held(&mut self, index: usize, reason: CloseReason) {
         let held = self.held.swap_remove(index);
         held.lease.close(reason);
-        let how = if held.fresh { Gone::NeverBegan } else { Gone::Lost };
-        let aftermath = self.transaction.branch_gone(held.shard, how);
+        if held.fresh {
+            // Nothing has begun on it; who wanted it knows.
+            return;
+        }
+        let aftermath = self.transaction.branch_gone(held.shard, Gone::Lost);
         for send in aftermath.rollbacks {
             // They are no longer part of the transaction, and closing a connection rolls back what it did.
             if let Some(other) = self.held.iter().position(|other| other.shard == send.shard) {
@@ -273,12 +354,11 @@ impl Session {
 
     /// The client is gone: stops what its backend runs, and keeps the backend's place until that has ended.
     pub(super) fn abandon_backend(&mut self, index: usize) {
-        let held = self.held.swap_remove(index);
-        let token = held.lease.cancel_token();
-        let patience: Duration = self.config.timeouts.cancel;
+        let mut held = self.held.swap_remove(index);
+        let request = held.lease.start_cancel(self.config.timeouts.cancel);
         let quarantined = held.lease.quarantine();
         tokio::spawn(async move {
-            if let Err(error) = token.cancel(patience).await {
+            if let Err(error) = request.await {
                 tracing::debug!(%error, "a cancel for a client that is gone did not reach the server");
             }
             quarantined.close(CloseReason::NotClean);

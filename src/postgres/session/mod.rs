@@ -131,6 +131,10 @@ struct Session {
     patience: Patience,
     /// Tells that the client has been silent for too long.
     silence: Silence,
+    /// A message of the client is being handled.
+    midway: bool,
+    /// A cancel request was sent when bytes were last moved.
+    cancelled: bool,
 }
 
 /// Serves one client until it leaves.
@@ -208,6 +212,8 @@ pub(super) async fn run(
         course: Course::new(),
         patience: Patience::default(),
         silence: Silence::default(),
+        midway: false,
+        cancelled: false,
         mesh,
     };
     let stop = match session.welcome(&logged_in.message.settings).await {
@@ -246,11 +252,16 @@ impl Session {
                     if bytes.first() == Some(&b'B') {
                         self.batch.last_bind = batch::ends_next(&bytes[total..]);
                     }
+                    self.midway = true;
                     self.on_message(&bytes[..total]).await?;
                     bytes.advance(total);
                 }
-                Next::TooLarge(tag, bytes) => self.on_too_large(tag, bytes).await?,
+                Next::TooLarge(tag, bytes) => {
+                    self.midway = true;
+                    self.on_too_large(tag, bytes).await?;
+                }
             }
+            self.midway = false;
             if self.client.output.len() > held::OUTPUT_MAX {
                 self.drain_client().await?;
             }
@@ -272,7 +283,10 @@ impl Session {
             FrontendMessage::Close(target, name) => self.on_close(target, name).await,
             FrontendMessage::Flush => self.on_flush().await,
             FrontendMessage::Sync => self.on_sync().await,
-            FrontendMessage::Terminate => Err(Stop::Left),
+            FrontendMessage::Terminate => {
+                self.midway = false;
+                Err(Stop::Left)
+            }
             FrontendMessage::CopyData(_) | FrontendMessage::CopyDone | FrontendMessage::CopyFail(_) => {
                 self.on_copy(frame).await
             }
@@ -372,13 +386,14 @@ impl Session {
         }
         let idle = self.transaction.status() == Status::Idle && !unsettled;
         self.entry.set_activity(if idle { Activity::Idle } else { Activity::IdleInTransaction });
-        self.entry.interrupt.clear_query();
         let least = if idle { Reason::Drain } else { Reason::Session };
         let timeouts = &self.config.timeouts;
         let patience = if idle { timeouts.session_idle } else { timeouts.transaction_idle };
         self.silence.begin(self.course.latest(), patience);
         self.client.shrink();
         let waited = self.wait_for_client(least).await;
+        // A cancel request that came while nothing ran is for nothing.
+        self.entry.interrupt.clear_query();
         self.course.look();
         self.entry.set_activity(Activity::Active);
         // Looked at, not taken: all workers would meet at its count of owners.

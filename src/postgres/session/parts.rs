@@ -8,6 +8,7 @@ use protocol::postgres::{Audience, ErrorFields, Observer, Sent, Target, backend,
 use sharding::plan::ParameterMap;
 use sharding::splice::{Positions, Spliced};
 
+use super::relay::AHEAD;
 use super::route::Asked;
 use crate::postgres::backend::Backend;
 
@@ -32,6 +33,8 @@ pub struct Answer {
     pub tag: Vec<u8>,
     /// Body of its error.
     pub error: Option<Vec<u8>>,
+    /// What was sent ahead of the statement has failed, so that the statement was not run.
+    pub ahead_failed: bool,
 }
 
 impl Observer for Answer {
@@ -45,7 +48,9 @@ impl Observer for Answer {
         }
     }
 
-    fn on_answered(&mut self, _: Sent, _: Audience, _: bool) {}
+    fn on_answered(&mut self, _: Sent, audience: Audience, failed: bool) {
+        self.ahead_failed |= failed && audience == AHEAD;
+    }
 }
 
 /// What a shard is sent.

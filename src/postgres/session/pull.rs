@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Buf;
+use futures_util::future::join_all;
 use protocol::postgres::Segment;
 use tokio::time::{Instant, Sleep};
 use transaction::ShardIndex;
@@ -15,7 +16,7 @@ use super::Session;
 use super::fault::{Fault, Stop};
 use super::parts::Answer;
 use crate::error_code::MeshError;
-use crate::interrupt::Reason;
+use crate::interrupt::{Halt, Reason};
 use crate::pool::CloseReason;
 
 /// No more is read ahead from a client.
@@ -81,7 +82,12 @@ impl Session {
                     }
                     return Err(Stop::Left.into());
                 }
-                Pulled::Lost(cause) => return Err(self.lost_of_several(shard, cause)),
+                Pulled::Lost(cause) => {
+                    let fault = self.lost_of_several(shard, cause);
+                    // Where the cancel request has hit what was sent ahead, the statement was stopped as it should be.
+                    let stopped = answer.ahead_failed && self.cancelled;
+                    return Err(if stopped { self.halted(Halt::Query) } else { fault });
+                }
             }
         }
     }
@@ -98,6 +104,7 @@ impl Session {
             match backend.pipeline.advance(&backend.input, answer) {
                 Ok(Segment::Cut(count) | Segment::Forward(count)) => backend.input.advance(count),
                 Ok(Segment::Insert(_)) => {}
+                Ok(_) if answer.ahead_failed => return Poll::Ready(Pulled::Lost("BEGIN failed".to_owned())),
                 Ok(Segment::More) => {
                     let described = answer.description.is_some() && !answer.rows.is_empty();
                     if described || backend.pipeline.is_settled() {
@@ -145,29 +152,26 @@ impl Session {
                 Poll::Pending => break,
             }
         }
-        match self.entry.interrupt.poll(Reason::Query, cx) {
-            Poll::Ready(Reason::Query | Reason::Session) => Poll::Ready(Pulled::Interrupted),
-            Poll::Ready(Reason::Drain) | Poll::Pending => Poll::Pending,
-        }
+        self.entry.interrupt.poll_halt(cx).map(|_| Pulled::Interrupted)
     }
 
-    /// Cancels what runs on every backend that owes an answer.
+    /// Cancels what runs on every backend that owes an answer, on all at once.
     async fn cancel_all(&mut self) -> Result<(), Fault> {
         let patience = self.config.timeouts.cancel;
         let session = self.entry.interrupt.raised() == Some(Reason::Session);
-        let mut index = 0;
-        while index < self.held.len() {
-            let backend = &self.held[index].lease;
-            if backend.pipeline.is_settled() {
-                index += 1;
-                continue;
+        self.cancelled = true;
+        let busy = self.held.iter_mut().filter(|held| !held.lease.pipeline.is_settled());
+        let requests = busy.map(|held| {
+            let (shard, request) = (held.shard, held.lease.start_cancel(patience));
+            async move { (shard, request.await) }
+        });
+        for (shard, done) in join_all(requests.collect::<Vec<_>>()).await {
+            let Some(index) = self.held.iter().position(|held| held.shard == shard) else { continue };
+            match done {
+                Ok(arrived) => self.held[index].lease.cancel_arrived(&arrived),
+                // It is unknown when the request will hit.
+                Err(_) => self.drop_held(index, CloseReason::NotClean),
             }
-            if backend.cancel_token().cancel(patience).await.is_err() {
-                // It is unknown when the cancel will hit.
-                self.drop_held(index, CloseReason::NotClean);
-                continue;
-            }
-            index += 1;
         }
         self.entry.interrupt.clear_query();
         if session { Err(Stop::Fatal(MeshError::SessionKilled).into()) } else { Ok(()) }

@@ -4,20 +4,19 @@
 //! Invariant: what is held for the client is bounded by [`HIGH_WATER`] and one read, whatever the size of the result.
 
 use std::future::{Future, poll_fn};
-use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use protocol::postgres::pipeline::CopyState;
-use protocol::postgres::{Audience, ErrorFields, Observer, Segment, Sent, WireError, backend};
+use protocol::postgres::{Audience, ErrorFields, Observer, Segment, Sent, WireError, backend, write};
 use tokio::time::{Instant, Sleep};
 
 use super::client::Client;
 use super::parts::Edited;
-use crate::interrupt::{Interrupt, Reason};
-use crate::postgres::backend::Backend;
+use crate::interrupt::Interrupt;
+use crate::postgres::backend::{Backend, Cancel};
 
 /// No more is read from a server while so much waits for the client.
 const HIGH_WATER: usize = 256 << 10;
@@ -25,6 +24,21 @@ const HIGH_WATER: usize = 256 << 10;
 const AHEAD_MAX: usize = 64 << 10;
 /// Marks what we send ahead of a client's statement without awaiting its answer: a plain BEGIN.
 pub const AHEAD: Audience = Audience::Mesh(1);
+
+/// Sends a statement ahead of a client's: by the extended protocol and without `Sync`, so that if it fails the server
+/// skips what comes behind it, instead of running that on its own. It answers at once, so that we know when a cancel can
+/// only hit the statement.
+pub fn send_ahead(backend: &mut Backend, sql: &[u8]) {
+    let out = &mut backend.output;
+    write::parse(out, b"", sql, std::iter::empty());
+    write::bind(out, b"", b"", &[], std::iter::empty(), &[]);
+    write::execute(out, b"", 0);
+    write::flush(out);
+    for sent in [Sent::Parse, Sent::Bind, Sent::Execute] {
+        backend.pipeline.sent(sent, AHEAD);
+    }
+    backend.memory.unnamed = None;
+}
 
 /// Why moving bytes ended early.
 #[derive(Debug)]
@@ -125,7 +139,7 @@ impl Observer for Notes {
 
     fn on_answered(&mut self, sent: Sent, audience: Audience, failed: bool) {
         self.ahead_failed |= failed && audience == AHEAD;
-        if sent == Sent::Parse && !failed {
+        if sent == Sent::Parse && !failed && audience != AHEAD {
             self.parsed += 1;
         }
     }
@@ -148,28 +162,25 @@ pub struct Watch<'s> {
     pub client_write: Duration,
     /// When the statement has run too long: it is cancelled; what must not be disturbed is given up.
     pub deadline: Option<Instant>,
-    /// Patience with a cancel.
+    /// Patience with a cancel request.
     pub cancel: Duration,
     /// A COMMIT is on its way: neither a cancel nor a client that leaves may disturb it.
     pub undisturbed: bool,
 }
 
-type CancelFuture = Pin<Box<dyn Future<Output = io::Result<()>> + Send>>;
-
-/// A cancel under way.
-enum Cancel {
-    None,
-    Running(CancelFuture),
-    Done,
-    /// It is unknown whether and when it will hit: the backend cannot be used again.
-    Failed,
+/// The cancel request of a relay; there is at most one.
+enum Cancelling {
+    Unasked,
+    Running(Cancel),
+    /// It has arrived; or it is unknown whether and when it will: the backend knows.
+    Over,
 }
 
 /// What a relay says about itself when its goal is reached.
 #[derive(Debug, Default)]
 pub struct Relayed {
-    /// A cancel was sent: because a signal asked for it, or the deadline passed (then true).
-    pub cancelled: Option<bool>,
+    /// A cancel request was sent: a signal asked for it, or the deadline passed.
+    pub cancelled: bool,
 }
 
 struct Relay<'r, 's> {
@@ -178,7 +189,7 @@ struct Relay<'r, 's> {
     notes: &'r mut Notes,
     watch: &'r Watch<'s>,
     goal: Goal,
-    cancel: Cancel,
+    cancel: Cancelling,
     relayed: Relayed,
     stalled: Option<Pin<Box<Sleep>>>,
     too_long: Option<Pin<Box<Sleep>>>,
@@ -207,7 +218,7 @@ pub async fn relay(
         notes,
         watch,
         goal,
-        cancel: Cancel::None,
+        cancel: Cancelling::Unasked,
         relayed: Relayed::default(),
         stalled: None,
         too_long,
@@ -216,12 +227,11 @@ pub async fn relay(
         client_closed: false,
     };
     poll_fn(|cx| relay.poll(cx)).await?;
-    if let Cancel::Running(running) = &mut relay.cancel {
-        // The statement may have ended by itself; the cancel must not hit the next one.
-        relay.cancel = if running.await.is_ok() { Cancel::Done } else { Cancel::Failed };
-    }
-    if matches!(relay.cancel, Cancel::Failed) {
-        return Err(Broken::Server("a cancel request could not be completed".to_owned()));
+    if let Cancelling::Running(running) = &mut relay.cancel
+        && let Ok(arrived) = running.await
+    {
+        // The statement had ended by itself; now the request cannot hit the next one any more.
+        relay.backend.cancel_arrived(&arrived);
     }
     if relay.client_closed && !relay.watch.undisturbed {
         return Err(Broken::Client);
@@ -247,7 +257,7 @@ impl Relay<'_, '_> {
             }
             self.advance().map_err(|error| Broken::Server(error.to_string()))?;
             if self.notes.ahead_failed {
-                // The statement behind it may have run outside the transaction: it must not pass for one inside.
+                // The server has skipped the statement behind it, and goes on skipping.
                 return Poll::Ready(Err(Broken::Server("BEGIN failed".to_owned())));
             }
             if self.reached() {
@@ -354,18 +364,13 @@ impl Relay<'_, '_> {
                 false => Ok(()),
             };
         }
-        if let Cancel::Running(running) = &mut self.cancel
-            && let Poll::Ready(done) = running.as_mut().poll(cx)
-        {
-            self.cancel = if done.is_ok() { Cancel::Done } else { Cancel::Failed };
-        }
-        let asked =
-            matches!(self.watch.interrupt.poll(Reason::Query, cx), Poll::Ready(Reason::Query | Reason::Session));
-        if !(self.late || asked) || !matches!(self.cancel, Cancel::None) {
+        self.poll_cancel(cx);
+        let asked = self.watch.interrupt.poll_halt(cx).is_ready();
+        if !(self.late || asked) || !matches!(self.cancel, Cancelling::Unasked) {
             return Ok(());
         }
         if self.backend.pipeline.current().is_some_and(|(_, audience)| audience == AHEAD) {
-            // A cancel that hits the BEGIN would let the statement behind it run outside the transaction.
+            // It is the statement that shall be cancelled, not the BEGIN before it.
             let patience = self.watch.cancel;
             let held_back = self.held_back.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
             return match held_back.as_mut().poll(cx) {
@@ -373,14 +378,21 @@ impl Relay<'_, '_> {
                 Poll::Pending => Ok(()),
             };
         }
-        let mut running: CancelFuture = Box::pin(self.backend.cancel_token().cancel(self.watch.cancel));
-        self.relayed.cancelled = Some(self.late);
-        self.cancel = match running.as_mut().poll(cx) {
-            Poll::Ready(Ok(())) => Cancel::Done,
-            Poll::Ready(Err(_)) => Cancel::Failed,
-            Poll::Pending => Cancel::Running(running),
-        };
+        self.cancel = Cancelling::Running(self.backend.start_cancel(self.watch.cancel));
+        self.relayed.cancelled = true;
+        self.poll_cancel(cx);
         Ok(())
+    }
+
+    fn poll_cancel(&mut self, cx: &mut Context<'_>) {
+        if let Cancelling::Running(running) = &mut self.cancel
+            && let Poll::Ready(done) = running.as_mut().poll(cx)
+        {
+            if let Ok(arrived) = done {
+                self.backend.cancel_arrived(&arrived);
+            }
+            self.cancel = Cancelling::Over;
+        }
     }
 }
 

@@ -11,12 +11,11 @@ use sharding::value::Value;
 use transaction::{Access, ShardIndex};
 
 use super::Session;
-use super::fault::{Fault, Stop};
+use super::fault::Fault;
 use super::sequences::Taking;
 use crate::catalog::DatabaseCatalog;
 use crate::config::Protocol;
 use crate::error_code::MeshError;
-use crate::interrupt::Reason;
 use crate::plans::{PlanLabel, PlanScope};
 use crate::postgres::execution::parameters;
 use crate::postgres::statements::Lexed;
@@ -115,17 +114,13 @@ impl Session {
             return Ok(schema);
         }
         let wait = catalog.ready(self.front.pools.wait_deadline());
-        match self.entry.interrupt.guard(Reason::Query, wait).await {
+        match self.entry.interrupt.guard_statement(wait).await {
             Ok(Ok(schema)) => Ok(schema),
             Ok(Err(error)) => {
                 let shard = self.shard_name(self.default_shard());
                 Err(MeshError::ShardDown { shard, cause: error.to_string() }.into())
             }
-            Err(Reason::Session) => Err(Stop::Fatal(MeshError::SessionKilled).into()),
-            Err(Reason::Query | Reason::Drain) => {
-                self.entry.interrupt.clear_query();
-                Err(MeshError::QueryCancelled("canceling statement due to user request".to_owned()).into())
-            }
+            Err(halt) => Err(self.halted(halt)),
         }
     }
 
@@ -239,10 +234,9 @@ impl Session {
     async fn newer_schema(&mut self, schema: Arc<Schema>) -> Result<Arc<Schema>, Fault> {
         let Some(catalog) = self.catalog() else { return Ok(schema) };
         let wait = catalog.refresh(self.front.pools.wait_deadline());
-        match self.entry.interrupt.guard(Reason::Query, wait).await {
+        match self.entry.interrupt.guard_statement(wait).await {
             Ok(newer) => Ok(newer.unwrap_or(schema)),
-            Err(Reason::Session) => Err(Stop::Fatal(MeshError::SessionKilled).into()),
-            Err(Reason::Query | Reason::Drain) => Ok(schema),
+            Err(halt) => Err(self.halted(halt)),
         }
     }
 

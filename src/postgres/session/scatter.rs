@@ -8,6 +8,7 @@ use protocol::postgres::{RowDescription, WireError, row, write};
 use sharding::lexer::{self, Dialect};
 use sharding::merge::{Limits, MergeError, Merged, Merger, Replacement};
 use sharding::plan::{Bound, Merge, Plan, Several};
+use tokio::time::Instant;
 use transaction::{Access, Isolation, ShardIndex};
 
 use super::Session;
@@ -117,6 +118,7 @@ impl Session {
         }
         self.enter_all(shards, access_of(&routed.plan)).await?;
         self.send_parts(run, shards, &parts).await?;
+        let sent = Instant::now();
         let limits =
             Limits { rows_max: self.config.limits.merge_rows_max, bytes_max: self.config.limits.merge_bytes_max };
         let mut merger = Merger::new(&merge.spec, window, shards.len(), limits).map_err(|error| of_merge(&error))?;
@@ -124,6 +126,7 @@ impl Session {
         let merged = self.merge(run, merge, shards, &mut merger, &mut answers, portion).await;
         // Whatever became of the merge, every shard is read to its end.
         self.read_out(shards, &mut answers).await?;
+        self.note_time(sent);
         if let Some((part, body)) = parts.iter().zip(&answers).find_map(|(part, a)| Some((part, a.error.as_ref()?))) {
             return Err(Fault::Server(part.error(run, body)));
         }
@@ -138,6 +141,7 @@ impl Session {
         parts: &[Part],
     ) -> Result<(), Fault> {
         self.patience = Patience::new(self.config.timeouts.statement);
+        self.cancelled = false;
         for (&shard, part) in shards.iter().zip(parts) {
             let sync = !self.batch.unsynced.contains(&shard);
             let index = self.held_index(shard)?;
@@ -156,6 +160,12 @@ impl Session {
             return Err(self.lost_of_several(shard, cause));
         }
         Ok(())
+    }
+
+    /// A statement that was sent to several shards then has been answered by all.
+    pub(super) fn note_time(&mut self, sent: Instant) {
+        let took = sent.elapsed();
+        self.held.iter_mut().for_each(|held| held.lease.memory.took(took));
     }
 
     pub(super) fn held_index(&self, shard: ShardIndex) -> Result<usize, Fault> {

@@ -12,7 +12,7 @@ use transaction::{Access, ShardIndex, Status};
 
 use super::Session;
 use super::fault::{Fault, Stop};
-use super::relay::AHEAD;
+use super::relay::send_ahead;
 use super::route::Asked;
 use crate::postgres::backend::Sequences;
 use crate::postgres::settings;
@@ -262,9 +262,9 @@ impl Session {
                 for sent in [Sent::Parse, Sent::Bind, Sent::Execute, Sent::Close, Sent::Close] {
                     backend.pipeline.sent(sent, Audience::ClientErrors);
                 }
+                self.batch.parses.push(0);
             } else {
-                write::query(&mut backend.output, DISCARD);
-                backend.pipeline.sent(Sent::Query, AHEAD);
+                send_ahead(backend, DISCARD);
             }
             backend.memory.sequences = Sequences::Untouched;
             alone = true;

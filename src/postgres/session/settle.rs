@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Buf;
-use protocol::postgres::{Segment, row};
+use protocol::postgres::{Audience, Segment, Sent, row, write};
 use transaction::Status;
 
 use super::Session;
@@ -44,7 +44,7 @@ impl Session {
         let mut index = 0;
         while index < self.held.len() {
             let backend = &mut *self.held[index].lease;
-            if backend.pipeline.is_clean() && backend.input.is_empty() && !backend.memory.untracked {
+            if backend.pipeline.is_clean() && backend.input.is_empty() && backend.memory.is_shareable() {
                 backend.shrink();
                 self.held.swap_remove(index).lease.give_back_at(self.course.latest());
             } else {
@@ -68,20 +68,16 @@ impl Session {
 
     /// As [`Self::settle`], once no backend is part of a transaction any more.
     pub(super) async fn settle_held(&mut self) -> Result<(), Stop> {
-        if std::mem::take(&mut self.unlearnt)
-            && let Some(index) = self.source_of_settings()
-        {
-            match self.learn_and_dress(index).await {
+        if self.unlearnt {
+            self.learn_settings().await?;
+        }
+        if std::mem::take(&mut self.pin_doubt) {
+            match self.review_pin().await {
                 Ok(()) => {}
                 Err(Fault::Stop(stop)) => return Err(stop),
-                // Without knowing what is set nothing may be shared: the session goes on with what was known before.
-                Err(_) => self.close_all(CloseReason::NotClean),
+                // Not answered: asked again later.
+                Err(_) => self.pin_doubt = self.pin.is_some(),
             }
-        }
-        if std::mem::take(&mut self.pin_doubt)
-            && let Err(Fault::Stop(stop)) = self.review_pin().await
-        {
-            return Err(stop);
         }
         if self.pin.is_some() {
             return Ok(());
@@ -97,6 +93,29 @@ impl Session {
         Ok(())
     }
 
+    /// Asks what the session has set. Where that is cut short, by what it has set itself, its backends stay with it until it
+    /// is known: to go on without would be to forget what the client was told is set.
+    async fn learn_settings(&mut self) -> Result<(), Stop> {
+        if let Some(index) = self.source_of_settings() {
+            match self.learn_and_dress(index).await {
+                Ok(()) => {}
+                Err(Fault::Stop(stop)) => return Err(stop),
+                Err(Fault::Mesh(error)) => return Err(Stop::Fatal(error)),
+                Err(Fault::Server(_) | Fault::Told) => {
+                    self.pin.get_or_insert(effects::SETTINGS);
+                    self.entry.set_pin(self.pin);
+                    return Ok(());
+                }
+            }
+        }
+        self.unlearnt = false;
+        if self.pin == Some(effects::SETTINGS) {
+            self.pin = None;
+            self.entry.set_pin(None);
+        }
+        Ok(())
+    }
+
     /// Proves one backend clean and gives it back, or closes it.
     async fn clean(&mut self, index: usize) -> Result<(), Fault> {
         let count = self.held.len();
@@ -105,8 +124,11 @@ impl Session {
             self.held.swap_remove(index).lease.close(CloseReason::NotClean);
             return Ok(());
         }
-        if backend.memory.untracked {
-            let asked = self.ask(index, b"DISCARD ALL", false).await;
+        if !backend.memory.is_shareable() {
+            write::query(&mut backend.output, b"DISCARD ALL");
+            backend.pipeline.sent(Sent::Query, Audience::Mesh(0));
+            // What the server may have to say about a timeout that was set on it, it says to the empty query behind.
+            let asked = self.ask(index, b"", false).await;
             self.notes.parameters.clear();
             if self.held.len() < count {
                 return asked;
@@ -115,7 +137,9 @@ impl Session {
                 self.held.swap_remove(index).lease.close(CloseReason::NotClean);
                 return asked;
             }
-            self.held[index].lease.memory.forget();
+            let memory = &mut self.held[index].lease.memory;
+            memory.forget();
+            memory.late = false;
         }
         self.held[index].lease.shrink();
         self.held.swap_remove(index).lease.give_back();
@@ -124,7 +148,7 @@ impl Session {
 
     /// Asks the backend whether what the session is pinned for is still there.
     async fn review_pin(&mut self) -> Result<(), Fault> {
-        if self.pin.is_none() {
+        if !self.pin.is_some_and(effects::can_be_asked) {
             return Ok(());
         }
         let mut reasons = Vec::new();
@@ -160,7 +184,7 @@ impl Session {
             if self.held.get(other).is_some_and(|held| held.lease.pipeline.is_clean()) {
                 let settings = self.read_settings(other).await?;
                 if let Some(held) = self.held.get_mut(other) {
-                    held.lease.memory.settings = settings;
+                    held.lease.memory.learn(settings);
                 }
             }
         }
@@ -184,7 +208,7 @@ impl Session {
         let learnt = self.read_settings(index).await?;
         answer::check_encoding(learnt.get("client_encoding"))?;
         let learnt = if *learnt == *self.settings { Arc::clone(&self.settings) } else { learnt };
-        self.held[index].lease.memory.settings = Arc::clone(&learnt);
+        self.held[index].lease.memory.learn(Arc::clone(&learnt));
         self.settings = self.with_startup(learnt);
         Ok(())
     }
@@ -283,7 +307,11 @@ impl Session {
                 Ok(Segment::Cut(count)) => held.lease.input.advance(count),
                 Ok(Segment::Insert(bytes)) => self.client.output.extend_from_slice(&bytes),
                 Ok(Segment::More) => break,
-                Err(error) => return Err(Stop::Fatal(MeshError::Internal(error.to_string()))),
+                // The server has given up something that had ended; who waits for nothing cannot be told.
+                Err(error) => {
+                    let (shard, cause) = (held.shard, error.to_string());
+                    return Err(Stop::Fatal(MeshError::BackendLost { shard: self.shard_name(shard), cause }));
+                }
             }
         }
         self.notes.parameters.clear();
@@ -316,8 +344,8 @@ impl Session {
             }
             Stop::ServerFatal(body) => answer::server_fatal(&mut self.client.output, body),
         }
-        // An open transaction ends by closing its backends.
-        let open = self.transaction.status() != Status::Idle || !self.batch.is_empty();
+        // An open transaction ends by closing its backends. So does work that was cut: what it leaves behind was not noted.
+        let open = self.transaction.status() != Status::Idle || !self.batch.is_empty() || self.midway;
         if open {
             self.close_all(CloseReason::NotClean);
         } else {

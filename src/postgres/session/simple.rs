@@ -356,6 +356,7 @@ impl Session {
         let memory = &mut self.held[index].lease.memory;
         memory.untracked |= effects.untracked;
         if effects.settings {
+            memory.unlearnt = true;
             self.unlearnt = true;
             self.set_on = Some(shard);
             self.set_epoch += 1;

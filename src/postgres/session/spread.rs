@@ -5,6 +5,7 @@ use protocol::postgres::{backend, write};
 use sharding::lexer::{self, Dialect, Flags, TokenKind};
 use sharding::plan::{self, Several, SpreadAnswer};
 use sharding::splice::Edits;
+use tokio::time::Instant;
 use transaction::{Access, Ran, ShardIndex};
 
 use super::Session;
@@ -64,6 +65,7 @@ impl Session {
         answer: SpreadAnswer,
     ) -> Result<Vec<u8>, Fault> {
         self.send_parts(run, shards, parts).await?;
+        let sent = Instant::now();
         let mut answers: Vec<Answer> = shards.iter().map(|_| Answer::default()).collect();
         for (&shard, answer) in shards.iter().zip(answers.iter_mut()) {
             loop {
@@ -75,6 +77,7 @@ impl Session {
                 }
             }
         }
+        self.note_time(sent);
         if let Some((part, body)) = parts.iter().zip(&answers).find_map(|(part, a)| Some((part, a.error.as_ref()?))) {
             return Err(Fault::Server(part.error(run, body)));
         }

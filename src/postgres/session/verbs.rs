@@ -7,10 +7,10 @@ use transaction::{Answer, Command, Flow, Options, Refusal, Reply, ShardIndex};
 use super::Session;
 use super::answer;
 use super::fault::{self, Fault};
-use super::relay::AHEAD;
+use super::relay::send_ahead;
 use crate::error_code::MeshError;
 use crate::pool::CloseReason;
-use protocol::postgres::{Sent, write};
+use protocol::postgres::write;
 
 /// Whether the session obeys this statement itself; all others are for a server.
 pub fn is_own(verb: &Verb) -> bool {
@@ -167,9 +167,7 @@ impl Session {
     pub(super) async fn begin(&mut self, index: usize, command: &Command) -> Result<(), Fault> {
         let sql = transaction::sql::text(command, transaction::Dialect::Postgres);
         if sql == "BEGIN" {
-            let backend = &mut *self.held[index].lease;
-            write::query(&mut backend.output, b"BEGIN");
-            backend.pipeline.sent(Sent::Query, AHEAD);
+            send_ahead(&mut self.held[index].lease, b"BEGIN");
             return Ok(());
         }
         let shard = self.held[index].shard;

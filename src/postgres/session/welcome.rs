@@ -64,6 +64,7 @@ impl Session {
         let wanted = Settings::new(asked.to_vec());
         if let Some(sql) = settings.change_to(&wanted) {
             self.notes.parameters.clear();
+            self.held[index].lease.memory.unlearnt = true;
             self.ask(index, &sql, false).await?;
             for (name, value, _) in self.notes.parameters.drain(..) {
                 match parameters.iter_mut().find(|(known, _)| *known == name) {
