@@ -51,8 +51,10 @@ async fn statements_are_counted_by_what_they_do_and_how_they_ran() {
     let text = "dbmesh_errors_total{blame=\"client\",protocol=\"mysql\",sqlstate=\"42000\"}";
     assert!(grown(text) >= 1.0, "{after}");
     assert!(number(&after, "dbmesh_logins_total{outcome=\"accepted\",protocol=\"mysql\"}") >= 2.0, "{after}");
-    let line = || split.mesh.log().lines().find(|line| line.contains("slow statement")).map(str::to_owned);
+    // On a busy machine others can be slow too.
+    let slow = |line: &&str| line.contains("slow statement") && line.to_ascii_lowercase().contains("sleep");
+    let line = || split.mesh.log().lines().find(slow).map(str::to_owned);
     eventually("a line for the slow statement", Duration::from_secs(5), || line().is_some());
     let line = line().unwrap();
-    assert!(line.to_ascii_lowercase().contains("sleep") && !line.contains("secret"), "{line}");
+    assert!(!line.contains("secret"), "{line}");
 }

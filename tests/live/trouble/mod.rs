@@ -4,12 +4,14 @@
 mod clients_gone;
 mod down_at_start;
 mod faulty_start;
+mod late_cancels;
 mod login;
 mod malformed_admin;
 mod malformed_mysql;
 mod malformed_postgres;
 mod pools;
 mod server_crash;
+mod shard_crash;
 mod sizes;
 mod stopping;
 mod tls;

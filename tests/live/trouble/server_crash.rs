@@ -34,39 +34,38 @@ struct Load {
     errors: AtomicUsize,
 }
 
-/// A session of either protocol.
-enum Client {
+/// A session of either protocol. One that ends instead of giving an error is a failure of the test.
+pub enum Client {
     MySql(mysql_async::Conn),
     Postgres(tokio_postgres::Client),
 }
 
 impl Client {
-    async fn new(mesh: &RunningMesh, database: &Database) -> Self {
+    pub async fn new(mesh: &RunningMesh, database: &Database) -> Self {
         match database.kind {
             ServerKind::MariaDb => Self::MySql(mesh.mysql(&database.name).await),
             ServerKind::Postgres => Self::Postgres(mesh.postgres(&database.name).await),
         }
     }
 
-    /// Adds a row and looks at another; a session that ends instead of giving an error is a failure of the test.
-    async fn work(&mut self, row: usize) -> Result<(), Told> {
-        let insert = format!("INSERT INTO kept VALUES ({row}, 'w{row}')");
+    /// Runs a statement whose rows do not matter.
+    pub async fn run(&mut self, sql: &str) -> Result<(), Told> {
         match self {
-            Self::MySql(connection) => connection.query_drop(insert).await.map_err(|error| told_by_mysql(&error)),
-            Self::Postgres(client) => client.batch_execute(&insert).await.map_err(|error| told_by_postgres(&error)),
+            Self::MySql(connection) => connection.query_drop(sql).await.map_err(|error| told_by_mysql(&error)),
+            Self::Postgres(client) => client.batch_execute(sql).await.map_err(|error| told_by_postgres(&error)),
         }
     }
 
-    /// All rows, and how many of each.
-    async fn rows(&mut self) -> Vec<usize> {
-        let select = "SELECT id FROM kept ORDER BY id";
-        let ids: Vec<i64> = match self {
-            Self::MySql(connection) => connection.query(select).await.expect("all rows"),
+    /// The numbers in the first column.
+    pub async fn numbers(&mut self, sql: &str) -> Result<Vec<usize>, Told> {
+        let numbers: Vec<i64> = match self {
+            Self::MySql(connection) => connection.query(sql).await.map_err(|error| told_by_mysql(&error))?,
             Self::Postgres(client) => {
-                client.query(select, &[]).await.expect("all rows").iter().map(|row| row.get(0)).collect()
+                let rows = client.query(sql, &[]).await.map_err(|error| told_by_postgres(&error))?;
+                rows.iter().map(|row| row.get(0)).collect()
             }
         };
-        ids.into_iter().map(|id| usize::try_from(id).expect("a number of ours")).collect()
+        Ok(numbers.into_iter().map(|number| usize::try_from(number).expect("a number of ours")).collect())
     }
 }
 
@@ -75,7 +74,7 @@ async fn session(mut client: Client, load: Arc<Load>) -> Work {
     while !load.stop.load(Ordering::Relaxed) {
         let row = load.next.fetch_add(1, Ordering::Relaxed);
         work.tried.push(row);
-        match client.work(row).await {
+        match client.run(&format!("INSERT INTO kept VALUES ({row}, 'w{row}')")).await {
             Ok(()) => {
                 work.acknowledged.push(row);
                 load.done.fetch_add(1, Ordering::Relaxed);
@@ -142,7 +141,8 @@ async fn a_server_dies_under_load(kind: ServerKind, proper: &[(u16, &str)]) {
             errors.extend(work.errors);
         }
         let database = if number == 0 { &shaky } else { &steady };
-        let rows: BTreeSet<usize> = Client::new(&mesh, database).await.rows().await.into_iter().collect();
+        let rows = Client::new(&mesh, database).await.numbers("SELECT id FROM kept ORDER BY id").await;
+        let rows: BTreeSet<usize> = rows.expect("all rows").into_iter().collect();
         assert!(acknowledged.is_subset(&rows), "lost: {:?}", acknowledged.difference(&rows).collect::<Vec<_>>());
         assert!(rows.is_subset(&tried), "from nowhere: {:?}", rows.difference(&tried).collect::<Vec<_>>());
         if number == 1 {
