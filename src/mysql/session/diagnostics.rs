@@ -38,7 +38,8 @@ fn asks(tokens: &Tokens) -> Option<Asks> {
         () if is(at, "ERRORS") => Some(true),
         () => None,
     };
-    let length = tokens.list().len();
+    // A `;` at the end is no part of the statement.
+    let length = (0..tokens.list().len()).find(|at| mark(tokens, *at) == b";").unwrap_or(tokens.list().len());
     if is(0, "GET") {
         return get(tokens, if is(1, "CURRENT") { 2 } else { 1 });
     }
@@ -82,6 +83,7 @@ fn get(tokens: &Tokens, mut at: usize) -> Option<Asks> {
         at += 3;
         match tokens.list().get(at) {
             None => return Some(Asks::Get { condition, items }),
+            Some(_) if mark(tokens, at) == b";" => return Some(Asks::Get { condition, items }),
             Some(_) if mark(tokens, at) == b"," => at += 1,
             Some(_) => return None,
         }
@@ -320,7 +322,7 @@ mod tests {
             Some(Asks::Get { condition: None, items: vec![item(b"n", b"NUMBER"), item(b"r", b"ROW_COUNT")] })
         );
         assert_eq!(
-            of("get current diagnostics condition 2 @m = message_text"),
+            of("get current diagnostics condition 2 @m = message_text;"),
             Some(Asks::Get { condition: Some(2), items: vec![item(b"m", b"MESSAGE_TEXT")] })
         );
         assert_eq!(of("GET STACKED DIAGNOSTICS @n = NUMBER"), None);
