@@ -33,6 +33,8 @@ pub struct ShardState {
     pub name: String,
     /// When it was read last; `None`: never.
     pub read_at: Option<Instant>,
+    /// The version that its server reported then.
+    pub version: Option<String>,
     /// Why it could not be read; `None`: it was.
     pub error: Option<LoadError>,
 }

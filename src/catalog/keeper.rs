@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::assemble::assemble;
 use super::control::LoadError;
 use super::database::{DatabaseCatalog, Loaded, ShardState};
-use super::facts::ShardFacts;
+use super::facts::{Setting, ShardFacts};
 use super::finding::{Finding, Severity};
 use super::load;
 use super::source::Source;
@@ -204,8 +204,11 @@ impl Memory {
         };
         let failed = self.errors.iter().enumerate().filter_map(|(shard, error)| Some((shard, error.as_ref()?)));
         findings.extend(failed.map(|(shard, error)| load::not_read(source, shard, error)));
-        let shards = source.shards.iter().zip(&self.read_at).zip(&self.errors).map(|((shard, read_at), error)| {
-            ShardState { name: shard.name.clone(), read_at: *read_at, error: error.clone() }
+        let known = self.read_at.iter().zip(&self.errors).zip(&self.facts);
+        let shards = source.shards.iter().zip(known).map(|(shard, ((read_at, error), facts))| {
+            let version = facts.as_ref().map(|facts| facts.setting(Setting::Version)).filter(|said| !said.is_empty());
+            let (name, version) = (shard.name.clone(), version.map(str::to_owned));
+            ShardState { name, read_at: *read_at, version, error: error.clone() }
         });
         catalog.publish(Loaded { schema, findings, shards: shards.collect() }, asked);
     }

@@ -99,7 +99,7 @@ impl AdminSource for Mesh {
                         (Some(_), Some(_)) => "down",
                         (Some(_), None) => "up",
                     },
-                    version: None,
+                    version: state.and_then(|state| state.version.clone()),
                     error: error.map(ToString::to_string),
                 }
             })

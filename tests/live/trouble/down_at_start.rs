@@ -123,6 +123,11 @@ async fn one_of_two_shards() {
             state(super::admin(&mesh, "SHOW SHARDS").await) == "down"
         })
         .await;
+        let shards = super::admin(&mesh, "SHOW SHARDS").await;
+        let version = |name: &str| shards.iter().find(|row| row["shard"] == name).expect("a row")["version"].clone();
+        let own = &database.shards[0].name;
+        assert!(version(own).starts_with(|first: char| first.is_ascii_digit()), "{protocol}: {:?}", version(own));
+        assert!(!version(&shaky.name).contains('.'), "{protocol}: nobody has seen the version of {}", shaky.name);
         let select = "SELECT id FROM kept WHERE id = ";
         // Each key works or fails by itself; some work.
         let mut worked = Vec::new();
