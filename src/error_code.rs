@@ -29,6 +29,9 @@ pub enum MeshError {
         /// The logical database that it asked for.
         database: String,
     },
+    /// The user may not do this to another's session. The text is the server's own.
+    #[error("{0}")]
+    NotPermitted(String),
     /// No backend of this shard became free in time.
     #[error("no connection to shard '{shard}' became free within {waited_ms} ms (pool limit reached)")]
     PoolWait {
@@ -111,6 +114,9 @@ pub enum MeshError {
     /// PostgreSQL: a portal that this session does not have.
     #[error("portal \"{0}\" does not exist")]
     UnknownPortal(String),
+    /// PostgreSQL: a Bind with another number of parameters than its statement has.
+    #[error("{0}")]
+    ParameterCount(String),
     /// PostgreSQL: a statement name that this session already has.
     #[error("prepared statement \"{0}\" already exists")]
     DuplicateStatement(String),
@@ -178,6 +184,7 @@ impl MeshError {
             Self::UnknownDatabase(_) => code(1049, "42000", "3D000", Client, false),
             Self::AccessDenied(_) => code(1045, "28000", "28P01", Client, false),
             Self::DatabaseDenied { .. } => code(1044, "42000", "42501", Client, false),
+            Self::NotPermitted(_) => code(1095, "HY000", "42501", Client, false),
             Self::PoolWait { .. } => code(1226, "42000", "53300", Mesh, true),
             Self::PoolDeadlock(_) => code(1213, "40001", "40P01", Mesh, true),
             Self::ShardDown { .. } => code(1429, "HY000", "58000", Shard, true),
@@ -196,6 +203,7 @@ impl MeshError {
             Self::Protocol(_) => code(1835, "HY000", "08P01", Client, false),
             Self::UnknownCommand => code(1047, "08S01", "08P01", Client, false),
             Self::UnknownStatement(_) => code(1243, "HY000", "26000", Client, false),
+            Self::ParameterCount(_) => code(1210, "HY000", "08P01", Client, false),
             Self::UnknownPortal(_) => code(1243, "HY000", "34000", Client, false),
             Self::DuplicateStatement(_) => code(1243, "HY000", "42P05", Client, false),
             Self::UnknownSession(_) => code(1094, "HY000", "42704", Client, false),

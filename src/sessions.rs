@@ -130,6 +130,10 @@ impl Session {
     }
 }
 
+/// The ids of PostgreSQL's sessions lie above the numbers of processes of Linux: clients can give either to functions such as
+/// `pg_terminate_backend`, and neither may be taken for the other.
+pub const POSTGRES_IDS_FROM: u32 = 1 << 23;
+
 /// All open sessions.
 #[derive(Debug, Default)]
 pub struct Sessions {
@@ -172,10 +176,11 @@ impl Sessions {
         loop {
             let id = self.last_id.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
             // 0 is no id, and PostgreSQL's clients read the id as a signed number.
-            if id == 0 || id > i32::MAX as u32 {
+            if id == 0 || id > i32::MAX as u32 - POSTGRES_IDS_FROM {
                 self.last_id.store(0, Ordering::Relaxed);
                 continue;
             }
+            let id = if protocol == Protocol::Postgres { POSTGRES_IDS_FROM + id } else { id };
             let dashmap::Entry::Vacant(place) = self.open.entry(id) else { continue };
             let session = Arc::new(Session {
                 id,

@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use sharding::schema::Schema;
@@ -14,6 +15,9 @@ use super::control::LoadError;
 use super::finding::Finding;
 use super::keeper;
 use super::source::Source;
+
+/// Least time between two suspicions that are followed.
+const SUSPICION_PAUSE: Duration = Duration::from_secs(1);
 
 /// What is known of a logical database at one moment.
 #[derive(Debug)]
@@ -88,6 +92,8 @@ struct Marks {
     asked: u64,
     /// The last request because of a change through us: until it is answered, nothing published is current.
     changed: u64,
+    /// When a change was suspected last.
+    suspected: Option<Instant>,
 }
 
 impl DatabaseCatalog {
@@ -97,7 +103,7 @@ impl DatabaseCatalog {
             source: Arc::new(source),
             loaded: ArcSwapOption::empty(),
             version: AtomicU64::new(0),
-            marks: Mutex::new(Marks { asked: 1, changed: 0 }),
+            marks: Mutex::new(Marks { asked: 1, changed: 0, suspected: None }),
             answered: watch::Sender::new(0),
             wake: Arc::new(Notify::new()),
             retired: AtomicBool::new(false),
@@ -183,8 +189,17 @@ impl DatabaseCatalog {
         self.ask(true);
     }
 
-    /// Says that an answer of a shard betrays a change made behind our back: read again, without making anybody wait.
+    /// Says that an answer of a shard may betray a change made behind our back: read again, without making anybody wait.
+    /// Applications may live with such answers, so that not each one is worth reading everything.
     pub fn suspect(&self) {
+        let now = Instant::now();
+        {
+            let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
+            if marks.suspected.is_some_and(|before| now < before + SUSPICION_PAUSE) {
+                return;
+            }
+            marks.suspected = Some(now);
+        }
         self.ask(false);
     }
 

@@ -20,6 +20,7 @@ use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
+use super::peers::{Peer, Peers};
 use super::settings::{self, Settings};
 use crate::config::Config;
 use crate::pool::{self, ConnectError, PoolKey, ShardId};
@@ -43,13 +44,20 @@ impl PoolKey for Key {
 /// Opens backends for the pools.
 pub struct Connector {
     config: Arc<ArcSwap<Config>>,
+    peers: Arc<Peers>,
 }
 
 impl Connector {
     /// Looks servers and passwords up in the configuration in force at each connect.
     #[must_use]
     pub fn new(config: Arc<ArcSwap<Config>>) -> Self {
-        Self { config }
+        Self { config, peers: Arc::default() }
+    }
+
+    /// The backends that are open now.
+    #[must_use]
+    pub fn peers(&self) -> &Arc<Peers> {
+        &self.peers
     }
 }
 
@@ -147,6 +155,8 @@ pub struct Backend {
     /// Bytes written that were not counted yet.
     pub written: usize,
     cancel: CancelToken,
+    /// Its place among all backends, once it is logged in.
+    peer: Option<Peer>,
     /// Cancel requests that were begun and not proven to have arrived.
     cancels: usize,
 }
@@ -188,6 +198,19 @@ impl Backend {
     #[must_use]
     pub fn process_id(&self) -> u32 {
         self.cancel.process_id
+    }
+
+    /// Where its server is.
+    #[must_use]
+    pub fn server(&self) -> SocketAddr {
+        self.cancel.address
+    }
+
+    /// What it sends other sessions from now on comes from this one.
+    pub fn speaks_for(&self, session: u32) {
+        if let Some(peer) = &self.peer {
+            peer.speaks_for(session);
+        }
     }
 
     /// Asks the server to stop the statement that runs now. An error of it means that it is unknown whether and when the
@@ -352,10 +375,12 @@ impl pool::Connector for Connector {
             read: 0,
             written: 0,
             cancel: CancelToken { address, process_id: 0, key: Vec::new() },
+            peer: None,
             cancels: 0,
         };
         let password = server.password.as_ref().map_or("", |password| password.expose());
         backend.log_in(&server.user, password.as_bytes(), &shard.database).await?;
+        backend.peer = Some(self.peers.enter(address, backend.cancel.process_id));
         backend.shrink();
         Ok(backend)
     }
@@ -408,6 +433,7 @@ mod tests {
             read: 0,
             written: 0,
             cancel: CancelToken { address, process_id: 7, key: vec![1, 2, 3, 4] },
+            peer: None,
             cancels: 0,
         }
     }

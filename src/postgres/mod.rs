@@ -4,6 +4,7 @@
 pub mod backend;
 mod execution;
 pub mod front;
+pub mod peers;
 mod session;
 mod settings;
 pub mod statements;

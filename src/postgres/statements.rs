@@ -92,6 +92,12 @@ pub fn name_of(number: u64) -> Vec<u8> {
     format!("dm{number:x}").into_bytes()
 }
 
+/// Whether a statement on a backend may have this name because we gave it.
+#[must_use]
+pub fn is_mesh_name(name: &[u8]) -> bool {
+    name.strip_prefix(b"dm").is_some_and(|rest| !rest.is_empty() && rest.iter().all(u8::is_ascii_hexdigit))
+}
+
 impl Drop for Statement {
     fn drop(&mut self) {
         if let Some(statements) = self.origin.upgrade() {

@@ -7,6 +7,7 @@
 #[allow(dead_code)]
 mod bed;
 mod catalog;
+mod changed_behind;
 mod chaos;
 mod clients;
 mod command_line;

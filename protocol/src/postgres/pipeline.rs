@@ -77,6 +77,16 @@ pub trait Observer {
         None
     }
 
+    /// Whether an error that would be for the client is kept from it: it is about the connection, not about the statement.
+    fn withholds(&mut self, _body: &[u8]) -> bool {
+        false
+    }
+
+    /// The number that the client knows as that of the process which sent a notification.
+    fn notifier(&self, process_id: u32) -> u32 {
+        process_id
+    }
+
     /// The answer of `sent` is complete; `failed` if it ended in an error. Not called for what an error skips.
     fn on_answered(&mut self, sent: Sent, audience: Audience, failed: bool);
 }
@@ -254,13 +264,17 @@ impl Pipeline {
                 (b'D' | b'd', Some((Sent::Execute | Sent::Query, Audience::Mesh(_)))) => (false, false),
                 (b'T', Some((_, audience))) if audience.is_client() => (true, true),
                 (b'D' | b'd', _) => return Err(WireError::Unexpected(tag)),
-                (b'S' | b'A', None) => (false, true),
-                (b'N', None) | (b'A', _) => (false, true),
+                (b'S' | b'N', None) => (false, true),
+                // Told with the number that the client knows.
+                (b'A', _) => (false, false),
                 // A server that ends the connection says why; a client whose session goes on would take it for its own end.
                 (b'E', None) => (false, false),
                 (_, Some((_, audience))) => (false, is_for_client(tag, audience)),
                 (_, None) => return Err(WireError::Unexpected(tag)),
             };
+            let withheld = |body| observer.withholds(body);
+            let for_client =
+                for_client && !(tag == b'E' && bytes.get(at + HEADER_BYTES..at + total).is_some_and(withheld));
             if to_client.is_some_and(|before| before != for_client) {
                 break;
             }
@@ -281,6 +295,12 @@ impl Pipeline {
             observer.on_message(if asynchronous && tag == b'A' { None } else { owed }, tag, body);
             at += total;
             to_client = Some(for_client);
+            if tag == b'A' {
+                let (process_id, channel, payload) = super::backend::notification(body)?;
+                let mut told = Vec::with_capacity(total);
+                super::write::notification(&mut told, observer.notifier(process_id), channel, payload);
+                self.steps.push_front(Step::Insert(told.into()));
+            }
             if !asynchronous && owed.is_some() && !matches!(tag, b'D' | b'd') {
                 if tag == b'Z' {
                     self.status = TransactionStatus::decode(body)?;

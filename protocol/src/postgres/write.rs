@@ -244,6 +244,11 @@ pub fn key_data(out: &mut impl Sink, process_id: u32, key: &[u8]) {
     put_raw(out, b'K', &[&process_id.to_be_bytes(), key]);
 }
 
+/// `NotificationResponse`.
+pub fn notification(out: &mut impl Sink, process_id: u32, channel: &[u8], payload: &[u8]) {
+    put_raw(out, b'A', &[&process_id.to_be_bytes(), clean(channel), &[0], clean(payload), &[0]]);
+}
+
 /// `ReadyForQuery`.
 pub fn ready_for_query(out: &mut impl Sink, status: TransactionStatus) {
     put_raw(out, b'Z', &[&[status.byte()]]);

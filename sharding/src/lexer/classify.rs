@@ -256,6 +256,7 @@ impl<'a> Classifier<'a> {
             {
                 self.flags.set(Flags::TEMPORARY);
             }
+            K::PgPrepared => self.flags.set(Flags::PREPARED_STATEMENTS),
             K::PgTemp => self.flags.set(Flags::TEMPORARY),
             K::Hold if previous == K::With => self.flags.set(Flags::WITH_HOLD),
             K::CalcFoundRows => self.flags.set(Flags::CALC_FOUND_ROWS),

@@ -49,6 +49,8 @@ flags! {
     32 NOTIFY "Calls pg_notify()."
     33 DIAGNOSTICS "Reads the diagnostics area: SHOW WARNINGS, SHOW ERRORS, GET DIAGNOSTICS, @@warning_count, @@error_count."
     34 FOUND_ROWS_DIFFER "MySQL: FOUND_ROWS() after it may differ from the number of its rows: OFFSET, LIMIT with UNION, SELECT in a write."
+    35 SESSION_NUMBER "PostgreSQL: pg_backend_pid(), pg_cancel_backend() or pg_terminate_backend(): names a session by its number."
+    36 PREPARED_STATEMENTS "PostgreSQL: names pg_prepared_statements."
 }
 
 impl Flags {

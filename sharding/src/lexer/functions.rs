@@ -36,6 +36,10 @@ pub enum FunctionClass {
     RowCount,
     /// pg_notify().
     Notify,
+    /// PostgreSQL pg_backend_pid().
+    SessionNumber,
+    /// PostgreSQL pg_cancel_backend(), pg_terminate_backend().
+    SessionSignal,
 }
 
 impl FunctionClass {
@@ -56,6 +60,8 @@ impl FunctionClass {
             FunctionClass::FoundRows => Flags::FOUND_ROWS,
             FunctionClass::RowCount => Flags::ROW_COUNT,
             FunctionClass::Notify => Flags::NOTIFY,
+            FunctionClass::SessionNumber => Flags::SESSION_FUNCTION.with(Flags::SESSION_NUMBER),
+            FunctionClass::SessionSignal => Flags::UNKNOWN_FUNCTION.with(Flags::SESSION_NUMBER),
         }
     }
 }

@@ -90,7 +90,7 @@ keywords! {
     Uncommitted "uncommitted" 0; Repeatable "repeatable" 0; Serializable "serializable" 0; Deferrable "deferrable" 0;
     Consistent "consistent" 0; Snapshot "snapshot" 0; Chain "chain" 0; No "no" 0; Prepared "prepared" 0;
     Statement "statement" 0; Hold "hold" 0; Cursor "cursor" 0; Share "share" 0; Mode "mode" 0; Outfile "outfile" F;
-    Dumpfile "dumpfile" 0; Temporary "temporary" 0; Temp "temp" 0; PgTemp "pg_temp" 0; Next "next" 0;
+    Dumpfile "dumpfile" 0; Temporary "temporary" 0; Temp "temp" 0; PgTemp "pg_temp" 0; PgPrepared "pg_prepared_statements" 0; Next "next" 0;
     Previous "previous" 0; Returning "returning" 0; CalcFoundRows "sql_calc_found_rows" FOLD | MY; Window "window" N;
     Offset "offset" PG; Procedure "procedure" F; Function "function" 0; Trigger "trigger" F; Event "event" 0;
     Package "package" 0; View "view" 0; Database "database" FOLD; Schema "schema" FOLD; Sequence "sequence" 0;

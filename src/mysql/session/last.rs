@@ -321,6 +321,7 @@ impl Session {
     pub(super) fn tell_server_error(&mut self, place: Place, payload: &[u8]) {
         if let Ok(err) = protocol::mysql::reply::ErrPacket::decode(payload) {
             self.last.failed(err.code, err.sqlstate, err.message);
+            self.doubt_schema(err.code);
         }
         protocol::mysql::packet::put_packet(&mut self.client.output, place.sequence, payload);
     }

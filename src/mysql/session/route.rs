@@ -113,6 +113,17 @@ impl Session {
         Some(catalog)
     }
 
+    /// An error of a server may mean that tables or columns are other ones than we know.
+    pub(super) fn doubt_schema(&mut self, code: u16) {
+        const UNKNOWN_COLUMN: u16 = 1054;
+        const NO_SUCH_TABLE: u16 = 1146;
+        if matches!(code, UNKNOWN_COLUMN | NO_SUCH_TABLE)
+            && let Some(catalog) = self.catalog()
+        {
+            catalog.suspect();
+        }
+    }
+
     /// Whether every statement goes to the one shard there is, as it came.
     pub(super) fn is_relay(&self) -> bool {
         let config = self.mesh.config.load();

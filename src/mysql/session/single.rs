@@ -123,7 +123,10 @@ impl Session {
         self.course.served(Tier::Single, 1, sent);
         match relayed {
             Ok(report) => {
-                self.course.server_error |= report.failed.is_some();
+                if let Some(failure) = &report.failed {
+                    self.course.server_error = true;
+                    self.doubt_schema(failure.code);
+                }
                 self.after(shard, &report, facts, access).await?;
                 Ok(report)
             }

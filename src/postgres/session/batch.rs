@@ -9,6 +9,7 @@ use sharding::lexer::StatementKind;
 use transaction::ShardIndex;
 
 use super::effects::Effects;
+use super::numbers::Aim;
 use super::route::Routed;
 use super::sequences::Taking;
 use crate::postgres::statements::Statement;
@@ -142,6 +143,10 @@ pub enum Portal {
         effects: Effects,
         /// What it takes from sequences, and whether the backend has none of others' values.
         taking: Option<(Arc<Taking>, bool)>,
+        /// A session that it signals.
+        aim: Option<Aim>,
+        /// What sets again what it resets.
+        restoring: Option<Arc<[u8]>>,
     },
     /// Several shards.
     Several(Arc<Parked>),

@@ -96,8 +96,9 @@ impl Course {
 impl Session {
     /// Counts what ended, and logs it if it was slow. `sql` is the text of a Query.
     pub(super) fn count(&mut self, sql: Option<&[u8]>) {
-        if self.notes.client_error.is_some() {
+        if let Some(state) = self.notes.client_error {
             self.counters.server_error(Protocol::Postgres);
+            self.doubt_schema(state);
         }
         let course = &self.course;
         if course.ran.is_empty() {

@@ -111,7 +111,7 @@ impl Session {
     }
 
     /// Everything was answered: which statements exist now.
-    fn conclude(&mut self, index: usize) {
+    pub(super) fn conclude(&mut self, index: usize) {
         let backend = &mut *self.held[index].lease;
         let failed = backend.pipeline.is_skipping() || self.notes.client_error.is_some();
         let error_at = if failed { backend.pipeline.error_at() } else { None };

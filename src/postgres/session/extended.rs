@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use protocol::postgres::frontend::{Bind, Parse};
 use protocol::postgres::{Audience, Sent, Target, write};
-use sharding::lexer::StatementKind;
 use sharding::lexer::verbs::{Verb, Which};
+use sharding::lexer::{Flags, StatementKind};
 use transaction::{Access, ShardIndex, Status};
 
 use super::Session;
@@ -202,6 +202,9 @@ impl Session {
     }
 
     async fn bind(&mut self, frame: &[u8], bind: &Bind<'_>) -> Result<(), Fault> {
+        if self.is_by_sql(bind.statement) {
+            return self.bind_by_sql(frame, bind).await;
+        }
         let (statement, deferred) = self.lookup(bind.statement)?;
         if !verbs::ends_failure(statement.lexed.verb.as_ref()) {
             self.transaction.admits().map_err(|refusal| fault::of_refusal(&refusal))?;
@@ -211,8 +214,27 @@ impl Session {
             self.say(answer::BIND_COMPLETE);
             return self.set_portal(bind.portal, Portal::Session(statement));
         }
+        let wanted = statement.lexed.placeholders.max(statement.types.len());
+        if statement.lexed.known && bind.values.len() != wanted && !bind.statement.is_empty() {
+            // The server would say so with the name that the statement has there.
+            self.resolve_deferred(None).await?;
+            let text = format!(
+                "bind message supplies {} parameters, but prepared statement \"{}\" requires {wanted}",
+                bind.values.len(),
+                lossy(bind.statement)
+            );
+            return Err(MeshError::ParameterCount(text).into());
+        }
         self.note_custom(&statement.lexed, &statement.sql, Some(bind));
-        let way = if self.is_relay() {
+        let signal = if statement.lexed.flags.any(Flags::SESSION_NUMBER) {
+            let types = self.known_types(&statement);
+            self.signal(&statement.sql, &statement.lexed, Some((bind, &types)))?
+        } else {
+            None
+        };
+        let way = if signal.is_some() {
+            Way::One(self.home_shard(), Access::Read, None)
+        } else if self.is_relay() {
             let asked = Asked { sql: &statement.sql, lexed: &statement.lexed, parameters: &[] };
             let taking = self.taking_of_relay(asked).await?.map(Box::new);
             Way::One(self.home_shard(), access_of(statement.lexed.kind, statement.lexed.flags), taking)
@@ -235,10 +257,17 @@ impl Session {
             self.resolve_deferred(None).await?;
         }
         let (kind, effects) = (statement.lexed.kind, statement.lexed.effects());
-        let mut asks = effects.asks_values;
-        let mut instead = None;
-        if asks {
-            let question = self.question(&statement.sql, statement.lexed.flags, taking.as_deref(), shard)?;
+        let (mut effects, mut asks, mut instead) = (effects, effects.asks_values, None);
+        let naming = self.naming(&statement.sql, &[&statement.lexed])?;
+        if let Some(naming) = &naming {
+            effects = naming.effects;
+            instead = Some(self.front.statements.intern_like(&statement, &naming.spliced.text));
+        } else if let Some(signal) = &signal {
+            effects = Effects::default();
+            instead = Some(self.front.statements.intern_like(&statement, &signal.spliced.text));
+        } else if asks || statement.lexed.flags.any(Flags::SESSION_NUMBER) {
+            let of = (kind, statement.lexed.flags);
+            let question = self.question(&statement.sql, of, taking.as_deref(), shard)?;
             asks = question.open;
             instead = question.spliced.map(|spliced| self.front.statements.intern_like(&statement, &spliced.text));
         }
@@ -246,6 +275,9 @@ impl Session {
         let alone = self.guard_sequences(index, taking.as_deref(), asks, access, true);
         // With an error in it, it fails as the client wrote it.
         self.supply(index, bind.statement, &statement, Audience::ClientErrors).await?;
+        for named in naming.iter().flat_map(|naming| &naming.statements) {
+            self.supply(index, b"i", named, Audience::ClientErrors).await?;
+        }
         if let Some(instead) = &instead {
             self.supply(index, b"i", instead, Audience::ClientErrors).await?;
         }
@@ -264,11 +296,13 @@ impl Session {
             self.batch.wrote.push(shard);
         }
         let taking = taking.map(|taking| (Arc::from(taking), alone));
-        self.set_portal(bind.portal, Portal::Backend { shard, kind, effects, taking })?;
+        let aim = signal.map(|signal| signal.aim);
+        let restoring = self.restoring(statement.lexed.verb.as_ref()).map(Arc::from);
+        self.set_portal(bind.portal, Portal::Backend { shard, kind, effects, taking, aim, restoring })?;
         self.relieve(index).await
     }
 
-    fn set_portal(&mut self, name: &[u8], portal: Portal) -> Result<(), Fault> {
+    pub(super) fn set_portal(&mut self, name: &[u8], portal: Portal) -> Result<(), Fault> {
         if self.portals.set(name, portal) {
             Ok(())
         } else {
@@ -277,6 +311,9 @@ impl Session {
     }
 
     async fn describe_statement(&mut self, name: &[u8]) -> Result<(), Fault> {
+        if self.is_by_sql(name) {
+            return self.pass_by_sql(name, Sent::DescribeStatement).await;
+        }
         let (statement, _) = self.lookup(name)?;
         self.resolve_deferred(None).await?;
         if self.is_own(&statement) {
@@ -321,7 +358,7 @@ impl Session {
     async fn execute(&mut self, name: &[u8], rows_max: i32) -> Result<(), Fault> {
         self.resolve_deferred(None).await?;
         self.entry.statements.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let (shard, kind, effects, taking) = match self.portals.get(name) {
+        let (shard, kind, effects, taking, aim, restoring) = match self.portals.get(name) {
             Some(Portal::Session(statement)) => {
                 let statement = Arc::clone(statement);
                 self.course.statement(statement.lexed.kind);
@@ -332,9 +369,14 @@ impl Session {
                 self.course.statement(parked.statement.lexed.kind);
                 return self.execute_several(&parked, rows_max).await;
             }
-            Some(Portal::Backend { shard, kind, effects, taking }) => (*shard, *kind, *effects, taking.clone()),
-            None => (self.current_shard(), StatementKind::Fetch, Effects::default(), None),
+            Some(Portal::Backend { shard, kind, effects, taking, aim, restoring }) => {
+                (*shard, *kind, *effects, taking.clone(), *aim, restoring.clone())
+            }
+            None => (self.current_shard(), StatementKind::Fetch, Effects::default(), None, None, None),
         };
+        if let Some(aim) = aim {
+            self.strike(aim)?;
+        }
         let index = self.target(shard, Access::Read).await?;
         if let Some((taking, alone)) = &taking {
             self.note_taken(index, taking, *alone);
@@ -343,6 +385,9 @@ impl Session {
         write::execute(&mut backend.output, name, rows_max);
         backend.pipeline.sent(Sent::Execute, Audience::Client);
         backend.memory.untracked |= effects.untracked;
+        if let Some(sql) = restoring {
+            self.restore_in_batch(index, &sql);
+        }
         self.course.statement(kind);
         self.course.runs(Tier::Single, 1);
         self.batch.effects = self.batch.effects.and(effects);
@@ -383,6 +428,9 @@ impl Session {
 
     async fn close(&mut self, target: Target, name: &[u8]) -> Result<(), Fault> {
         self.resolve_deferred(None).await?;
+        if target == Target::Statement && self.is_by_sql(name) {
+            return self.pass_by_sql(name, Sent::Close).await;
+        }
         if target == Target::Statement {
             let place = self.place();
             self.names.change(name, None, place);

@@ -4,12 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use protocol::postgres::{Audience, Sent, write};
+use protocol::postgres::{Audience, ErrorFields, Sent, write};
 use tokio::time::Instant;
 use transaction::{Gone, ShardIndex, Status};
 
 use super::Session;
-use super::effects;
 use super::fault::{self, Fault, Stop};
 use super::relay::{self, Broken, Goal, Watch};
 use crate::error_code::MeshError;
@@ -38,6 +37,8 @@ pub struct Held {
     pub lease: Lease<Connector>,
     /// It was just taken and is being made like the session: no part of a transaction has begun on it.
     pub fresh: bool,
+    /// It has answered nothing since it was taken from the pool.
+    pub untried: bool,
     /// As of which change of settings inside the transaction it is like the others.
     pub aligned: u64,
 }
@@ -72,7 +73,7 @@ impl Session {
         // One growth for the messages of a batch instead of several.
         lease.output.reserve(OUTPUT_ROOM);
         if !lease.memory.late && Arc::ptr_eq(&lease.memory.settings, &self.settings) {
-            self.held.push(Held { shard, lease, fresh: false, aligned: 0 });
+            self.held.push(Held { shard, lease, fresh: false, untried: true, aligned: 0 });
             return Ok(self.held.len() - 1);
         }
         // Boxed: it is seldom, and large.
@@ -129,7 +130,7 @@ impl Session {
     }
 
     async fn dress_new(&mut self, shard: ShardIndex, lease: Lease<Connector>) -> Result<usize, Fault> {
-        self.held.push(Held { shard, lease, fresh: true, aligned: 0 });
+        self.held.push(Held { shard, lease, fresh: true, untried: true, aligned: 0 });
         let index = self.held.len() - 1;
         self.dress(index).await?;
         self.absorb(index).await?;
@@ -270,9 +271,11 @@ impl Session {
             undisturbed,
         };
         let shard = self.held[index].shard;
-        let backend = &mut *self.held[index].lease;
+        self.notes.server = Some(self.held[index].lease.server());
         self.cancelled = false;
         let sent = self.course.latest();
+        self.notes.untried = self.held[index].untried.then_some(sent);
+        let backend = &mut *self.held[index].lease;
         let relayed = relay::relay(&mut self.client, backend, &mut self.notes, &watch, goal).await;
         let took = self.course.served(sent);
         self.held[index].lease.memory.took(took);
@@ -281,6 +284,7 @@ impl Session {
         }
         match relayed {
             Ok(relayed) => {
+                self.held[index].untried = false;
                 if relayed.cancelled {
                     self.cancelled = true;
                     self.entry.interrupt.clear_query();
@@ -307,7 +311,7 @@ impl Session {
     }
 
     /// A backend broke while it was used.
-    fn lose(&mut self, index: usize, shard: ShardIndex, cause: String, commit: bool) -> Fault {
+    pub(super) fn lose(&mut self, index: usize, shard: ShardIndex, cause: String, commit: bool) -> Fault {
         let inside = self.held[index].lease.pipeline.is_inside_message();
         self.drop_held(index, CloseReason::Broken);
         let pin = self.pin;
@@ -325,12 +329,15 @@ impl Session {
         if commit {
             return MeshError::OutcomeUnknown(shard).into();
         }
-        if pin == Some(effects::SETTINGS) {
-            // The client was told that they are set; now nobody knows them.
-            return Stop::Fatal(MeshError::BackendLost { shard, cause }).into();
+        if self.notes.fatal {
+            // The client has the server's last words, and expects what comes behind them.
+            return Stop::Left.into();
         }
-        if self.notes.fatal && self.notes.client_error.is_some() {
-            return Fault::Told;
+        if pin.is_some() && self.held.is_empty() {
+            // What the client was told is there, nobody has any more.
+            let words = self.notes.mesh_error.take().or_else(|| self.notes.farewell.take());
+            let fatal = words.filter(|words| ErrorFields::decode(words).is_ok_and(|fields| fields.is_fatal()));
+            return fatal.map_or(Stop::Fatal(MeshError::BackendLost { shard, cause }), Stop::ServerFatal).into();
         }
         MeshError::BackendLost { shard, cause }.into()
     }

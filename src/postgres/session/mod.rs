@@ -13,13 +13,17 @@ mod effects;
 mod ending;
 mod extended;
 mod fault;
+mod function_call;
 mod held;
+mod listed;
 mod names;
+mod numbers;
 mod parts;
 mod pieces;
 mod portal;
 mod pull;
 mod relay;
+mod restore;
 mod route;
 mod scatter;
 mod sequence_asks;
@@ -29,6 +33,7 @@ mod simple;
 mod spread;
 mod startup;
 mod verbs;
+mod waiting;
 mod welcome;
 
 use std::future::poll_fn;
@@ -176,7 +181,9 @@ pub(super) async fn run(
         config::TransactionType::Atomic => TransactionType::Atomic,
         config::TransactionType::Local => TransactionType::Local,
     };
+    let peers = front.pools.connector().peers();
     let mut session = Session {
+        notes: Notes::new(Arc::clone(peers)),
         front,
         entry,
         worker,
@@ -194,7 +201,6 @@ pub(super) async fn run(
         names: Names::default(),
         batch: Batch::default(),
         portals: Portals::default(),
-        notes: Notes::default(),
         discarding: false,
         pin: None,
         pin_doubt: false,
@@ -290,10 +296,7 @@ impl Session {
             FrontendMessage::CopyData(_) | FrontendMessage::CopyDone | FrontendMessage::CopyFail(_) => {
                 self.on_copy(frame).await
             }
-            FrontendMessage::FunctionCall(_) => {
-                let error = MeshError::Unsupported("dbmesh does not support the FunctionCall message".to_owned());
-                self.refuse_query(&error).await
-            }
+            FrontendMessage::FunctionCall(body) => self.on_function_call(frame, body).await,
             FrontendMessage::Password(_) => Err(violation(wire::WireError::Unexpected(frame[0]))),
         }
     }
@@ -391,10 +394,17 @@ impl Session {
         let patience = if idle { timeouts.session_idle } else { timeouts.transaction_idle };
         self.silence.begin(self.course.latest(), patience);
         self.client.shrink();
+        let since = self.course.latest();
         let waited = self.wait_for_client(least).await;
-        // A cancel request that came while nothing ran is for nothing.
-        self.entry.interrupt.clear_query();
-        self.course.look();
+        if self.held.iter().all(|held| held.lease.pipeline.is_settled()) {
+            // A cancel request that came while nothing ran is for nothing.
+            self.entry.interrupt.clear_query();
+        }
+        let now = self.course.look();
+        if unsettled {
+            // What was sent already may have run all the while.
+            self.held.iter_mut().for_each(|held| held.lease.memory.took(now.saturating_duration_since(since)));
+        }
         self.entry.set_activity(Activity::Active);
         // Looked at, not taken: all workers would meet at its count of owners.
         if !Arc::ptr_eq(self.newest.load(), &self.config) {

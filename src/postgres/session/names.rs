@@ -4,13 +4,14 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::postgres::statements::Statement;
 
 /// Names of prepared statements; the unnamed one has the empty name.
 #[derive(Debug, Default)]
 pub struct Names {
-    settled: HashMap<Vec<u8>, Arc<Statement>>,
+    settled: HashMap<Vec<u8>, (Arc<Statement>, Instant)>,
     pending: Vec<Pending>,
 }
 
@@ -20,6 +21,7 @@ struct Pending {
     statement: Option<Arc<Statement>>,
     /// Its place among the answers that are awaited; `None` if nothing is.
     place: Option<u64>,
+    since: Instant,
 }
 
 impl Names {
@@ -27,8 +29,20 @@ impl Names {
     pub fn get(&self, name: &[u8]) -> Option<&Arc<Statement>> {
         match self.pending.iter().rev().find(|pending| pending.name == name) {
             Some(pending) => pending.statement.as_ref(),
-            None => self.settled.get(name),
+            None => self.settled.get(name).map(|(statement, _)| statement),
         }
+    }
+
+    /// All of them with the time since when they are there, as [`Self::get`] finds them.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &Arc<Statement>, Instant)> {
+        let newer = |at: usize, name: &[u8]| self.pending[at..].iter().any(|pending| pending.name == name);
+        let settled = (self.settled.iter())
+            .filter(move |(name, _)| !newer(0, name))
+            .map(|(name, (statement, since))| (name.as_slice(), statement, *since));
+        let pending = (self.pending.iter().enumerate())
+            .filter(move |(at, pending)| !newer(at + 1, &pending.name))
+            .filter_map(|(_, pending)| Some((pending.name.as_slice(), pending.statement.as_ref()?, pending.since)));
+        settled.chain(pending)
     }
 
     /// How many names there are, at most.
@@ -38,7 +52,7 @@ impl Names {
 
     /// A name is given (or taken away) once the answer at `place` has come.
     pub fn change(&mut self, name: &[u8], statement: Option<Arc<Statement>>, place: Option<u64>) {
-        self.pending.push(Pending { name: name.to_vec(), statement, place });
+        self.pending.push(Pending { name: name.to_vec(), statement, place, since: Instant::now() });
     }
 
     /// Everything was answered; what stands at or behind `error_at` did not happen.
@@ -48,7 +62,7 @@ impl Names {
                 continue;
             }
             match pending.statement {
-                Some(statement) => drop(self.settled.insert(pending.name, statement)),
+                Some(statement) => drop(self.settled.insert(pending.name, (statement, pending.since))),
                 None => drop(self.settled.remove(&pending.name)),
             }
         }

@@ -114,10 +114,14 @@ impl Part {
     pub fn error(&self, run: &Run<'_>, body: &[u8]) -> Vec<u8> {
         let span = run.asked.lexed.span;
         let before = chars(run.asked.sql.get(..span.start as usize).unwrap_or_default());
-        told(body, |number| {
-            let text = span.of(run.asked.sql);
-            Some(self.positions.as_ref()?.original_position(&self.sql, text, number) + before)
-        })
+        told(
+            body,
+            |number| {
+                let text = span.of(run.asked.sql);
+                Some(self.positions.as_ref()?.original_position(&self.sql, text, number) + before)
+            },
+            &[],
+        )
     }
 }
 
@@ -130,13 +134,15 @@ pub struct Edited {
     pub original: Vec<u8>,
     /// Characters before that in the client's text.
     pub before: usize,
+    /// Names of prepared statements, ours and the client's.
+    pub names: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 impl Edited {
     /// A server's error about what was sent, told about the client's text.
     pub fn error(&self, body: &[u8]) -> Vec<u8> {
         let Spliced { text, positions } = &self.sent;
-        told(body, |number| Some(positions.original_position(text, &self.original, number) + self.before))
+        told(body, |number| Some(positions.original_position(text, &self.original, number) + self.before), &self.names)
     }
 }
 
@@ -145,8 +151,8 @@ pub fn chars(text: &[u8]) -> usize {
     String::from_utf8_lossy(text).chars().count()
 }
 
-/// An error with another position in the text, or none.
-fn told(body: &[u8], position: impl Fn(usize) -> Option<usize>) -> Vec<u8> {
+/// An error with another position in the text, or none; and with the client's names of prepared statements.
+fn told(body: &[u8], position: impl Fn(usize) -> Option<usize>, names: &[(Vec<u8>, Vec<u8>)]) -> Vec<u8> {
     let Ok(fields) = ErrorFields::decode(body) else { return body.to_vec() };
     let mut told = Vec::with_capacity(body.len());
     for (field, value) in fields.iter() {
@@ -156,10 +162,24 @@ fn told(body: &[u8], position: impl Fn(usize) -> Option<usize>) -> Vec<u8> {
             let Some(place) = number.and_then(&position) else { continue };
             value = place.to_string().into_bytes();
         }
+        if field == b'M' {
+            for (ours, theirs) in names {
+                value = renamed(&value, ours, theirs);
+            }
+        }
         told.push(field);
         told.extend_from_slice(&value);
         told.push(0);
     }
     told.push(0);
     told
+}
+
+/// A message in which a quoted name is another one.
+fn renamed(message: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+    let quoted = [b"\"", from, b"\""].concat();
+    match message.windows(quoted.len()).position(|window| window == quoted) {
+        Some(at) => [&message[..at], b"\"", to, b"\"", &message[at + quoted.len()..]].concat(),
+        None => message.to_vec(),
+    }
 }

@@ -140,7 +140,7 @@ impl Session {
     }
 
     /// The types of a statement's parameters: as a server told them, else as the client did; 0 if neither.
-    fn known_types(&self, statement: &Statement) -> Vec<u32> {
+    pub(super) fn known_types(&self, statement: &Statement) -> Vec<u32> {
         if let Some(types) = statement.server_types.get() {
             return types.to_vec();
         }

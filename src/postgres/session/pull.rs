@@ -102,8 +102,13 @@ impl Session {
         let backend = &mut *self.held[index].lease;
         loop {
             match backend.pipeline.advance(&backend.input, answer) {
-                Ok(Segment::Cut(count) | Segment::Forward(count)) => backend.input.advance(count),
-                Ok(Segment::Insert(_)) => {}
+                Ok(Segment::Cut(count)) => backend.input.advance(count),
+                // What a server says unasked, between two of its messages.
+                Ok(Segment::Forward(count)) => {
+                    self.client.output.extend_from_slice(&backend.input[..count]);
+                    backend.input.advance(count);
+                }
+                Ok(Segment::Insert(bytes)) => self.client.output.extend_from_slice(&bytes),
                 Ok(_) if answer.ahead_failed => return Poll::Ready(Pulled::Lost("BEGIN failed".to_owned())),
                 Ok(Segment::More) => {
                     let described = answer.description.is_some() && !answer.rows.is_empty();

@@ -4,7 +4,9 @@
 //! Invariant: what is held for the client is bounded by [`HIGH_WATER`] and one read, whatever the size of the result.
 
 use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -17,11 +19,14 @@ use super::client::Client;
 use super::parts::Edited;
 use crate::interrupt::Interrupt;
 use crate::postgres::backend::{Backend, Cancel};
+use crate::postgres::peers::Peers;
 
 /// No more is read from a server while so much waits for the client.
 const HIGH_WATER: usize = 256 << 10;
 /// No more is read from a client while so much waits to be handled.
 const AHEAD_MAX: usize = 64 << 10;
+/// A backend that ends so soon after it was taken from the pool was about to end before.
+const UNTRIED_MAX: Duration = Duration::from_millis(100);
 /// Marks what we send ahead of a client's statement without awaiting its answer: a plain BEGIN.
 pub const AHEAD: Audience = Audience::Mesh(1);
 
@@ -54,12 +59,19 @@ pub enum Broken {
 pub struct Notes {
     /// SQLSTATE of the last error that the client got.
     pub client_error: Option<[u8; 5]>,
-    /// The server said that it closes the connection.
+    /// The server has told the client that it closes the connection.
     pub fatal: bool,
+    /// The server has said so while nothing was asked: its words.
+    pub farewell: Option<Vec<u8>>,
     /// A statement failed because DDL changed what it returns.
     pub stale_statement: bool,
     /// What was sent ahead of a statement has failed.
     pub ahead_failed: bool,
+    /// The backend was just taken from the pool for what was sent then, and has answered nothing since: if it ends now, that
+    /// was not meant for this session.
+    pub untried: Option<Instant>,
+    /// Such a backend has ended.
+    pub ended_untried: bool,
     /// Body of the last error among the answers to what we injected.
     pub mesh_error: Option<Vec<u8>>,
     /// Rows among the answers to what we injected.
@@ -76,13 +88,24 @@ pub struct Notes {
     pub deallocated: bool,
     /// What the server was sent instead of the client's text.
     pub edited: Option<Edited>,
+    /// The backends of all sessions.
+    peers: Arc<Peers>,
+    /// The server that is listened to.
+    pub server: Option<SocketAddr>,
 }
 
 impl Notes {
+    /// Nothing was learnt yet.
+    pub fn new(peers: Arc<Peers>) -> Self {
+        Self { peers, ..Self::default() }
+    }
+
     /// Empties it for the next statement.
     pub fn clear(&mut self) {
         self.client_error = None;
         self.fatal = false;
+        self.farewell = None;
+        self.ended_untried = false;
         self.stale_statement = false;
         self.ahead_failed = false;
         self.mesh_error = None;
@@ -101,13 +124,13 @@ impl Observer for Notes {
         let for_mesh = matches!(sent, Some((_, Audience::Mesh(_))));
         match tag {
             // Nothing was asked: the server ends the connection, which is seen next.
-            b'E' if sent.is_none() => {}
+            b'E' if sent.is_none() => self.farewell = Some(body.to_vec()),
             b'E' => {
                 let Ok(fields) = ErrorFields::decode(body) else { return };
-                self.fatal |= fields.is_fatal();
                 if for_mesh {
                     self.mesh_error = Some(body.to_vec());
-                } else {
+                } else if !self.ended_untried {
+                    self.fatal |= fields.is_fatal();
                     self.client_error = Some(fields.sqlstate());
                     self.stale_statement |=
                         fields.sqlstate() == *b"0A000" && fields.get(b'R') == Some(b"RevalidateCachedQuery");
@@ -135,6 +158,16 @@ impl Observer for Notes {
 
     fn edited(&mut self, body: &[u8]) -> Option<Vec<u8>> {
         self.edited.as_ref().map(|edited| edited.error(body))
+    }
+
+    fn withholds(&mut self, body: &[u8]) -> bool {
+        let soon = self.untried.is_some_and(|sent| sent.elapsed() < UNTRIED_MAX);
+        self.ended_untried |= soon && ErrorFields::decode(body).is_ok_and(|fields| fields.is_fatal());
+        self.ended_untried
+    }
+
+    fn notifier(&self, process_id: u32) -> u32 {
+        self.server.and_then(|server| self.peers.session(server, process_id)).unwrap_or(process_id)
     }
 
     fn on_answered(&mut self, sent: Sent, audience: Audience, failed: bool) {

@@ -1,7 +1,7 @@
 //! Statements that ask for `lastval` or `currval`: where they run, and what stands for what is known already.
 //! Out: how it became known (`sequences`).
 
-use sharding::lexer::{self, Dialect, Flags, LiteralClass, TokenKind, Tokens};
+use sharding::lexer::{self, Dialect, Flags, LiteralClass, StatementKind, TokenKind, Tokens};
 use sharding::plan::literal;
 use sharding::splice::{Edits, Spliced};
 use sharding::value::Value;
@@ -31,13 +31,15 @@ impl Session {
     pub(super) fn question(
         &mut self,
         text: &[u8],
-        flags: Flags,
+        (kind, flags): (StatementKind, Flags),
         taking: Option<&Taking>,
         shard: ShardIndex,
     ) -> Result<Question, Fault> {
         let as_it_came = Question { spliced: None, open: true };
         if !flags.any(Flags::SEQUENCE_CURRENT) {
-            return Ok(Question { open: false, ..as_it_came });
+            let numbered = flags.any(Flags::SESSION_NUMBER);
+            let spliced = if numbered { self.with_number(text, kind)? } else { None };
+            return Ok(Question { spliced, open: false });
         }
         if let Some((at, _)) = self.taken.at().filter(|(at, _)| *at != shard) {
             let text = format!(

@@ -1,14 +1,10 @@
 //! Between statements: what a backend has by now is learnt, clean backends go back, others are cleaned or closed.
 //! In: the proof that a backend is clean. Out: what a statement leaves behind (`effects`).
 
-use std::future::poll_fn;
-use std::io;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
-use bytes::Buf;
-use protocol::postgres::{Audience, Segment, Sent, row, write};
+use protocol::postgres::{Audience, Sent, row, write};
 use transaction::Status;
 
 use super::Session;
@@ -17,20 +13,11 @@ use super::effects;
 use super::fault::{Fault, Stop};
 use crate::config::Protocol;
 use crate::error_code::MeshError;
-use crate::interrupt::Reason;
 use crate::pool::CloseReason;
 use crate::postgres::settings::{self, SETTINGS_MAX, Settings};
 
 /// Longest the cleaning of one backend may take when its session is over.
 const CLEANING: Duration = Duration::from_secs(5);
-
-/// What a waiting session wakes up for.
-enum Event {
-    Client(io::Result<usize>),
-    Signal(Reason),
-    Timeout,
-    Server(io::Result<usize>),
-}
 
 impl Session {
     /// Lets go of backends that are clean as they are.
@@ -177,6 +164,16 @@ impl Session {
         }
     }
 
+    /// An error of a server may mean that tables or columns are other ones than we know.
+    pub(super) fn doubt_schema(&mut self, state: [u8; 5]) {
+        // Undefined table, undefined column, and what a plan that has become too old gives.
+        if (matches!(&state, b"42P01" | b"42703") || self.notes.stale_statement)
+            && let Some(catalog) = self.catalog()
+        {
+            catalog.suspect();
+        }
+    }
+
     /// Learns, and where something was reset to less than the session started with, sets that again.
     async fn learn_and_dress(&mut self, index: usize) -> Result<(), Fault> {
         // Each backend tells what became of the settings of a transaction there.
@@ -253,79 +250,6 @@ impl Session {
         self.portals.clear();
         self.pin = None;
         self.entry.set_pin(None);
-    }
-
-    /// Waits until the client sends something, or something else happens to the session.
-    pub(super) async fn wait_for_client(&mut self, least: Reason) -> Result<(), Stop> {
-        loop {
-            let event = self.next_event(least).await;
-            match event {
-                Event::Client(Ok(count)) if count > 0 => return Ok(()),
-                Event::Client(_) => return Err(Stop::Left),
-                Event::Signal(Reason::Drain) => return Err(Stop::Fatal(MeshError::Shutdown)),
-                Event::Signal(_) => return Err(Stop::Fatal(MeshError::SessionKilled)),
-                Event::Timeout => {
-                    let text = "terminating connection due to idle-session timeout";
-                    return Err(Stop::Fatal(MeshError::SessionIdle(text.to_owned())));
-                }
-                Event::Server(read) => self.hear(&read).await?,
-            }
-        }
-    }
-
-    async fn next_event(&mut self, least: Reason) -> Event {
-        poll_fn(|cx| {
-            if let Poll::Ready(read) = self.client.poll_fill(cx) {
-                return Poll::Ready(Event::Client(read));
-            }
-            if let Poll::Ready(reason) = self.entry.interrupt.poll(least, cx) {
-                return Poll::Ready(Event::Signal(reason));
-            }
-            if self.silence.poll(cx).is_ready() {
-                return Poll::Ready(Event::Timeout);
-            }
-            // A backend that is kept may have something to say: notifications, or that it is gone.
-            if let Some(held) = self.held.first_mut()
-                && let Poll::Ready(read) = held.lease.poll_fill(cx)
-            {
-                return Poll::Ready(Event::Server(read));
-            }
-            Poll::Pending
-        })
-        .await
-    }
-
-    /// A backend that is kept between statements spoke.
-    async fn hear(&mut self, read: &io::Result<usize>) -> Result<(), Stop> {
-        let Some(held) = self.held.first_mut() else { return Ok(()) };
-        loop {
-            match held.lease.pipeline_step(&mut self.notes) {
-                Ok(Segment::Forward(count)) => {
-                    self.client.output.extend_from_slice(&held.lease.input[..count]);
-                    held.lease.input.advance(count);
-                }
-                Ok(Segment::Cut(count)) => held.lease.input.advance(count),
-                Ok(Segment::Insert(bytes)) => self.client.output.extend_from_slice(&bytes),
-                Ok(Segment::More) => break,
-                // The server has given up something that had ended; who waits for nothing cannot be told.
-                Err(error) => {
-                    let (shard, cause) = (held.shard, error.to_string());
-                    return Err(Stop::Fatal(MeshError::BackendLost { shard: self.shard_name(shard), cause }));
-                }
-            }
-        }
-        self.notes.parameters.clear();
-        if !matches!(read, Ok(count) if *count > 0) {
-            // What the session kept it for is gone with it.
-            let shard = held.shard;
-            self.drop_held(0, CloseReason::Broken);
-            if self.pin.take().is_some() {
-                self.entry.set_pin(None);
-                let cause = "the server closed the connection".to_owned();
-                return Err(Stop::Fatal(MeshError::BackendLost { shard: self.shard_name(shard), cause }));
-            }
-        }
-        self.drain_client().await
     }
 
     fn close_all(&mut self, reason: CloseReason) {

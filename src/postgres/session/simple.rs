@@ -2,7 +2,7 @@
 //! Out: the extended protocol; how bytes are moved.
 
 use protocol::postgres::pipeline::CopyState;
-use protocol::postgres::{Audience, Sent, TransactionStatus, write};
+use protocol::postgres::{Audience, ErrorFields, Sent, TransactionStatus, write};
 use sharding::lexer::verbs::Verb;
 use sharding::lexer::{Flags, StatementKind};
 use sharding::splice::{Positions, Spliced};
@@ -34,15 +34,24 @@ pub enum Done {
 }
 
 /// A Query on its way to one shard.
-struct Forwarded<'a> {
+pub(super) struct Forwarded<'a> {
     /// What it leaves behind.
-    effects: Effects,
+    pub effects: Effects,
     /// What it takes from sequences.
-    taking: Option<&'a Taking>,
+    pub taking: Option<&'a Taking>,
     /// It asks the backend for values that were taken.
-    asks: bool,
+    pub asks: bool,
     /// For whom its answer is.
-    audience: Audience,
+    pub audience: Audience,
+    /// The message it is.
+    pub sent: Sent,
+}
+
+impl<'a> Forwarded<'a> {
+    /// A Query.
+    pub fn query(effects: Effects, taking: Option<&'a Taking>, asks: bool, audience: Audience) -> Self {
+        Self { effects, taking, asks, audience, sent: Sent::Query }
+    }
 }
 
 /// What a statement does to the shard it goes to, as far as the lexer tells.
@@ -61,11 +70,8 @@ pub fn access_of(kind: StatementKind, flags: Flags) -> Access {
             | Kind::Fetch
             | Kind::Close
     );
-    if reads && !flags.any(Flags::WRITES.with(Flags::LOCKS_ROWS).with(Flags::UNKNOWN_FUNCTION).with(Flags::INTO)) {
-        Access::Read
-    } else {
-        Access::Write
-    }
+    let writes = Flags::WRITES.with(Flags::LOCKS_ROWS).with(Flags::UNKNOWN_FUNCTION).with(Flags::INTO);
+    if reads && !flags.any(writes.with(Flags::NOTIFY)) { Access::Read } else { Access::Write }
 }
 
 impl Session {
@@ -78,6 +84,8 @@ impl Session {
             return Ok(());
         }
         self.notes.clear();
+        // As a server does.
+        self.names.remove(b"");
         self.entry.statements.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         self.course.begin();
         match self.query(frame, sql).await {
@@ -101,7 +109,12 @@ impl Session {
                 self.mesh.metrics.error(Protocol::Postgres, &error);
                 answer::error(&mut self.client.output, &error);
             }
-            Fault::Server(body) => write::put_raw(&mut self.client.output, b'E', &[&body]),
+            Fault::Server(body) => {
+                if let Ok(fields) = ErrorFields::decode(&body) {
+                    self.doubt_schema(fields.sqlstate());
+                }
+                write::put_raw(&mut self.client.output, b'E', &[&body]);
+            }
             Fault::Told => {}
             Fault::Stop(stop) => return Err(stop),
         }
@@ -137,23 +150,35 @@ impl Session {
         if piece.verb.as_ref().is_some_and(|verb| self.forget_names(verb)) {
             return Ok(Done::Here);
         }
+        self.refuse_mesh_names(&[piece])?;
         if Self::is_discard_all(piece.verb.as_ref()) {
             self.discarding = true;
         }
         self.note_custom(piece, sql, None);
+        if let Some(signal) = self.signal(piece.span.of(sql), piece, None)? {
+            return self.send_signal(signal).await;
+        }
+        if let Some(naming) = self.naming(sql, &[piece])? {
+            return self.run_naming(naming, sql, access_of(piece.kind, piece.flags)).await;
+        }
         match self.way(Asked { sql, lexed: piece, parameters: &[] }).await? {
             Way::One(shard, access, taking) => {
-                let question = self.question(piece.span.of(sql), piece.flags, taking.as_deref(), shard)?;
+                let question =
+                    self.question(piece.span.of(sql), (piece.kind, piece.flags), taking.as_deref(), shard)?;
                 let asks = question.open;
                 let (text, audience) = (self.instead(question, sql, piece), Audience::Client);
-                let what = Forwarded { effects: piece.effects(), taking: taking.as_deref(), asks, audience };
-                match text {
+                let what = Forwarded::query(piece.effects(), taking.as_deref(), asks, audience);
+                let done = match text {
                     Some(text) => {
                         let what = Forwarded { audience: Audience::ClientEdited, ..what };
-                        self.forward(&text, shard, access, what).await
+                        self.forward(&text, shard, access, what).await?
                     }
-                    None => self.forward(frame, shard, access, what).await,
+                    None => self.forward(frame, shard, access, what).await?,
+                };
+                if let Some(sql) = self.restoring(piece.verb.as_ref()) {
+                    Box::pin(self.restore(&sql)).await?;
                 }
+                Ok(done)
             }
             Way::Several(routed) => {
                 let run = Run { asked: Asked { sql, lexed: piece, parameters: &[] }, bind: None, types: &[] };
@@ -173,7 +198,11 @@ impl Session {
             self.transaction.admits().map_err(|refusal| fault::of_refusal(&refusal))?;
         }
         let effects = pieces.iter().map(Lexed::effects).fold(Effects::default(), Effects::and);
-        if self.is_relay() {
+        self.refuse_mesh_names(&pieces.iter().collect::<Vec<_>>())?;
+        let marks =
+            |piece: &Lexed| matches!(piece.verb, Some(Verb::Savepoint(_) | Verb::RollbackTo(_) | Verb::Release(_)));
+        // The session must know of savepoints: what comes later may be about them.
+        if self.is_relay() && !pieces.iter().any(marks) {
             let shard = self.home_shard();
             let mut taking: Option<Taking> = None;
             for piece in pieces {
@@ -192,13 +221,16 @@ impl Session {
                 _ => None,
             });
             self.batch.options = begins.unwrap_or_default();
+            if let Some(naming) = self.naming(sql, &pieces.iter().collect::<Vec<_>>())? {
+                return self.run_naming(naming, sql, Access::Write).await;
+            }
             let whole = Lexed::unknown(sql);
             let flags = pieces.iter().fold(Flags::NONE, |flags, piece| flags.with(piece.flags));
-            let question = self.question(sql, flags, taking.as_ref(), shard)?;
+            let question = self.question(sql, (StatementKind::Select, flags), taking.as_ref(), shard)?;
             let asks = question.open;
             let text = self.instead(question, sql, &whole);
             let audience = if text.is_some() { Audience::ClientEdited } else { Audience::Client };
-            let what = Forwarded { effects, taking: taking.as_ref(), asks, audience };
+            let what = Forwarded::query(effects, taking.as_ref(), asks, audience);
             let ran = self.forward(text.as_deref().unwrap_or(frame), shard, Access::Write, what).await;
             let commits = pieces.iter().any(|piece| matches!(piece.verb, Some(Verb::Commit(_))));
             return match ran {
@@ -242,7 +274,7 @@ impl Session {
             let asked = Asked { sql: text, lexed: &alone, parameters: &[] };
             match self.way(asked).await? {
                 Way::One(shard, access, taking) => {
-                    let question = self.question(text, alone.flags, taking.as_deref(), shard)?;
+                    let question = self.question(text, (alone.kind, alone.flags), taking.as_deref(), shard)?;
                     let asks = question.open;
                     let sent = question
                         .spliced
@@ -250,9 +282,9 @@ impl Session {
                     let mut frame = Vec::with_capacity(sent.text.len() + 6);
                     write::query(&mut frame, &sent.text);
                     let before = chars(sql.get(..piece.span.start as usize).unwrap_or_default());
-                    self.notes.edited = Some(Edited { sent, original: text.to_vec(), before });
+                    self.notes.edited = Some(Edited { sent, original: text.to_vec(), before, names: Vec::new() });
                     let (effects, audience) = (alone.effects(), Audience::ClientPart);
-                    let what = Forwarded { effects, taking: taking.as_deref(), asks, audience };
+                    let what = Forwarded::query(effects, taking.as_deref(), asks, audience);
                     self.forward(&frame, shard, access, what).await?;
                     if self.notes.client_error.is_some() {
                         return Err(Fault::Told);
@@ -281,19 +313,19 @@ impl Session {
         let mut frame = Vec::with_capacity(sent.text.len() + 6);
         write::query(&mut frame, &sent.text);
         let before = chars(sql.get(..piece.span.start as usize).unwrap_or_default());
-        self.notes.edited = Some(Edited { sent, original: piece.span.of(sql).to_vec(), before });
+        self.notes.edited = Some(Edited { sent, original: piece.span.of(sql).to_vec(), before, names: Vec::new() });
         Some(frame)
     }
 
     /// Sends a Query to one shard, and its answer as it is to the client.
-    async fn forward(
+    pub(super) async fn forward(
         &mut self,
         frame: &[u8],
         shard: ShardIndex,
         access: Access,
         what: Forwarded<'_>,
     ) -> Result<Done, Fault> {
-        let Forwarded { effects, taking, asks, audience } = what;
+        let Forwarded { effects, taking, asks, audience, sent } = what;
         let index = self.enter(shard, access).await?;
         let alone = self.guard_sequences(index, taking, asks, access, false);
         if let Some(taking) = taking {
@@ -303,10 +335,25 @@ impl Session {
         // A Query makes the server forget the unnamed statement.
         backend.memory.unnamed = None;
         backend.output.extend_from_slice(frame);
-        backend.pipeline.sent(Sent::Query, audience);
+        backend.pipeline.sent(sent, audience);
         self.batch.effects = effects;
         self.course.runs(Tier::Single, 1);
-        self.relay(index, Goal::Settled, false).await?;
+        let again = access == Access::Read && taking.is_none() && !asks && self.transaction.status() == Status::Idle;
+        let index = match self.relay(index, Goal::Settled, false).await {
+            Ok(()) => index,
+            // Nothing was answered, and a read does no harm twice.
+            Err(Fault::Mesh(MeshError::BackendLost { .. })) if again && self.notes.ended_untried => {
+                self.notes.ended_untried = false;
+                let index = self.enter(shard, access).await?;
+                let backend = &mut *self.held[index].lease;
+                backend.memory.unnamed = None;
+                backend.output.extend_from_slice(frame);
+                backend.pipeline.sent(sent, audience);
+                self.relay(index, Goal::Settled, false).await?;
+                index
+            }
+            Err(fault) => return Err(fault),
+        };
         if self.held[index].lease.pipeline.copy() == CopyState::In {
             self.batch.copy = Some(shard);
             return Ok(Done::Server);
@@ -330,6 +377,10 @@ impl Session {
         };
         if let Some(send) = sends.first() {
             self.begin(index, &send.command).await?;
+        }
+        if access == Access::Write {
+            // A trigger may notify too.
+            self.held[index].lease.speaks_for(self.entry.id);
         }
         if !self.unlearnt {
             return Ok(index);

@@ -73,7 +73,28 @@ impl Session {
         self.set_epoch += 1;
         let flow = self.transaction.verb(verb);
         let reply = self.follow(flow).await?;
+        if let Told::Reply(Reply::Done { tag, warning: Some(_), disconnect }) = reply
+            && !self.wants_warnings().await?
+        {
+            return self.tell_reply(Told::Reply(Reply::Done { tag, warning: None, disconnect }));
+        }
         self.tell_reply(reply)
+    }
+
+    /// Whether the client wants to be told of warnings.
+    async fn wants_warnings(&mut self) -> Result<bool, Fault> {
+        let level = if self.unlearnt {
+            let shard = self.home_shard();
+            let index = self.enter(shard, transaction::Access::Read).await?;
+            match self.ask(index, b"SHOW client_min_messages", false).await {
+                Ok(()) => self.first_column().pop(),
+                Err(Fault::Server(_)) => None,
+                Err(fault) => return Err(fault),
+            }
+        } else {
+            self.settings.get("client_min_messages").map(str::to_owned)
+        };
+        Ok(level.is_none_or(|level| level != "error"))
     }
 
     fn set_transaction_type(&mut self, kind: TransactionType) -> Result<(), Fault> {

@@ -17,6 +17,9 @@ struct Place {
     sharded: Database,
 }
 
+/// Another user than the one of the tests.
+const GUEST: &str = "[[user]]\nname = \"guest\"\npassword = \"guest\"";
+
 async fn place() -> &'static Place {
     static PLACE: OnceCell<Place> = OnceCell::const_new();
     PLACE.get_or_init(new_place).await
@@ -26,7 +29,7 @@ async fn new_place() -> Place {
     let plain = Database::new(ServerKind::Postgres, 1).await;
     let sharded = sharded().await;
     // Few backends, so that sessions meet on them.
-    let config = MeshConfig::with(&plain).and(&sharded).section("[pool]\nsize_max = 4");
+    let config = MeshConfig::with(&plain).and(&sharded).section("[pool]\nsize_max = 4").section(GUEST);
     Place { mesh: config.key("workers = 1").start(), plain, sharded }
 }
 
@@ -102,4 +105,17 @@ async fn clients_by_tls_and_by_every_version_of_the_protocol() {
     let mesh: &'static RunningMesh = Box::leak(Box::new(MeshConfig::with(&database).section(&section).start()));
     script("tls.py", mesh, &database).await;
     mesh.signal(dbmesh::demo::keeper::StopSignal::Kill);
+}
+
+#[tokio::test]
+async fn a_session_is_known_by_its_number() {
+    let place = place().await;
+    script("own_number.py", &place.mesh, &place.plain).await;
+}
+
+#[tokio::test]
+async fn the_same_messages_get_the_same_answers() {
+    let place: &'static Place = Box::leak(Box::new(new_place().await));
+    script("same.py", &place.mesh, &place.plain).await;
+    place.mesh.signal(dbmesh::demo::keeper::StopSignal::Kill);
 }

@@ -142,13 +142,14 @@ async fn messages() {
     assert_eq!((tag, postgres_error(&body).state.as_str()), (b'E', "54000"));
     drop(client);
     // What is well formed but fits nothing: an error, then the session goes on.
-    let fails: [(&str, Vec<u8>, &str); 6] = [
+    let fails: [(&str, Vec<u8>, &str); 7] = [
         ("an unknown statement", message(b'B', b"\0nothing\0\0\0\0\0\0\0"), "26000"),
         ("an unknown portal", message(b'E', b"nothing\0\0\0\0\0"), "34000"),
         ("a description of an unknown statement", message(b'D', b"Snothing\0"), "26000"),
         ("a description of an unknown portal", message(b'D', b"Pnothing\0"), "34000"),
         ("bytes that are not UTF-8", message(b'P', b"\0SELECT '\xff\xfe'\0\0\0"), "22021"),
-        ("a call of a function", message(b'F', b"\0\0\0\x01\0\0\0\0\0\0"), "0A000"),
+        ("a call of an unknown function", message(b'F', b"\0\0\0\x01\0\0\0\0\0\0"), "42883"),
+        ("a call without a function", message(b'F', b"\0\0"), "08P01"),
     ];
     for (what, bytes, state) in fails {
         let mut client = open();

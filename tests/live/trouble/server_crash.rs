@@ -2,6 +2,7 @@
 //! without help; nothing that was acknowledged is lost, nothing runs twice.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -34,17 +35,30 @@ struct Load {
     errors: AtomicUsize,
 }
 
-/// A session of either protocol. One that ends instead of giving an error is a failure of the test.
+/// A session of either protocol. One that ends instead of giving an error is a failure of the test, unless the server has
+/// said that the connection ends: then it is opened again.
 pub enum Client {
     MySql(mysql_async::Conn),
-    Postgres(tokio_postgres::Client),
+    Postgres(Box<tokio_postgres::Client>, SocketAddr, String),
+}
+
+/// By the PostgreSQL protocol.
+async fn postgres(address: SocketAddr, database: &str) -> tokio_postgres::Client {
+    let mut options = tokio_postgres::Config::new();
+    options.host("127.0.0.1").port(address.port()).user("app").password("app").dbname(database);
+    let (client, connection) = options.connect(tokio_postgres::NoTls).await.expect("a connection");
+    tokio::spawn(connection);
+    client
 }
 
 impl Client {
     pub async fn new(mesh: &RunningMesh, database: &Database) -> Self {
         match database.kind {
             ServerKind::MariaDb => Self::MySql(mesh.mysql(&database.name).await),
-            ServerKind::Postgres => Self::Postgres(mesh.postgres(&database.name).await),
+            ServerKind::Postgres => {
+                let (address, name) = (mesh.addresses.postgres, database.name.clone());
+                Self::Postgres(Box::new(postgres(address, &name).await), address, name)
+            }
         }
     }
 
@@ -52,7 +66,13 @@ impl Client {
     pub async fn run(&mut self, sql: &str) -> Result<(), Told> {
         match self {
             Self::MySql(connection) => connection.query_drop(sql).await.map_err(|error| told_by_mysql(&error)),
-            Self::Postgres(client) => client.batch_execute(sql).await.map_err(|error| told_by_postgres(&error)),
+            Self::Postgres(client, address, name) => {
+                let told = client.batch_execute(sql).await.map_err(|error| told_by_postgres(&error));
+                if told.as_ref().is_err_and(|told| ["57P01", "57P02"].contains(&told.state.as_str())) {
+                    **client = postgres(*address, name).await;
+                }
+                told
+            }
         }
     }
 
@@ -60,7 +80,7 @@ impl Client {
     pub async fn numbers(&mut self, sql: &str) -> Result<Vec<usize>, Told> {
         let numbers: Vec<i64> = match self {
             Self::MySql(connection) => connection.query(sql).await.map_err(|error| told_by_mysql(&error))?,
-            Self::Postgres(client) => {
+            Self::Postgres(client, ..) => {
                 let rows = client.query(sql, &[]).await.map_err(|error| told_by_postgres(&error))?;
                 rows.iter().map(|row| row.get(0)).collect()
             }
