@@ -66,6 +66,8 @@ pub(super) struct Notes {
     pub set_operation: bool,
     pub window: bool,
     pub locks: bool,
+    /// Locks rows of this reference table, in the copy of the shard that the statement runs on.
+    pub locked_copy: Option<String>,
     pub writes: bool,
     pub natural: bool,
     pub stable: Option<String>,
@@ -286,16 +288,20 @@ impl<'a> Walk<'a> {
         {
             self.refuse(format!("a sequence ({name}) in a statement over sharded tables"));
         }
-        if let Some(name) = self.notes.named_lock.clone() {
-            let default = RelationKind::OnShard(self.source.schema.default_shard);
-            let elsewhere = self.relations.iter().any(|r| match r.kind {
-                RelationKind::Sharded => true,
-                RelationKind::OnShard(_) => r.kind != default,
-                RelationKind::Reference | RelationKind::Derived => false,
-            });
-            if elsewhere {
-                self.refuse(format!("{name}() in a statement over tables that are not on the default shard"));
-            }
+        // What all sessions must meet at is on the default shard.
+        let default = RelationKind::OnShard(self.source.schema.default_shard);
+        let elsewhere = self.relations.iter().any(|r| match r.kind {
+            RelationKind::Sharded => split,
+            RelationKind::OnShard(_) => r.kind != default,
+            RelationKind::Reference | RelationKind::Derived => false,
+        });
+        if elsewhere && let Some(name) = self.notes.named_lock.clone() {
+            self.refuse(format!("{name}() in a statement over tables that are not on the default shard"));
+        }
+        if elsewhere && let Some(name) = self.notes.locked_copy.clone() {
+            self.refuse(format!(
+                "locking rows of the reference table {name} in a statement over tables that are not on the default shard"
+            ));
         }
         if split && let Some(word) = self.unread_name() {
             self.refuse(format!("this use of the name {word}"));

@@ -1,12 +1,14 @@
 //! Queries, query blocks and their FROM.
 
+use std::ops::Range;
+
 use sqlparser::ast::{
     Distinct, Expr, GroupByExpr, LimitClause, NamedWindowExpr, ObjectName, OrderBy, OrderByKind, Query, Select,
     SelectFlavor, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, WildcardAdditionalOptions,
 };
 
 use super::super::names::idents;
-use super::{FactId, JoinKind, Scope, Tree, Walk};
+use super::{FactId, JoinKind, RelationKind, Scope, Tree, Walk};
 
 /// What the walk learnt of one query block.
 #[derive(Debug)]
@@ -56,7 +58,9 @@ impl Walk<'_> {
                 }
             }
         }
+        let before = self.relations.len();
         let shape = self.body(body, order_by.as_ref(), inherited);
+        let inside = before..self.relations.len();
         self.scopes.push(Scope::default());
         match limit_clause {
             None => {}
@@ -78,9 +82,23 @@ impl Walk<'_> {
         for lock in locks {
             self.notes.locks = true;
             lock.of.iter().for_each(|name| self.visit_name(name));
+            self.lock_rows(lock.of.as_ref(), inside.clone());
         }
         self.ctes.pop();
         shape
+    }
+
+    /// Notes the reference tables whose rows are locked: those named, else all of the query. Sub-queries count too, although
+    /// servers do not lock in all of them.
+    fn lock_rows(&mut self, of: Option<&ObjectName>, inside: Range<usize>) {
+        let of = of.and_then(|name| name.0.last()).and_then(|part| part.as_ident());
+        let named = of.map(|ident| self.source.table_name(ident));
+        let locked = self.relations.get(inside).unwrap_or_default().iter().find(|relation| {
+            relation.kind == RelationKind::Reference && named.as_ref().is_none_or(|name| *name == relation.name)
+        });
+        if let Some(relation) = locked {
+            self.notes.locked_copy.get_or_insert_with(|| relation.name.clone());
+        }
     }
 
     fn name_cte(&mut self, name: String) {
