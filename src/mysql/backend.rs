@@ -6,7 +6,7 @@ use std::io;
 use std::pin::pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, BufMut, BytesMut};
 use protocol::mysql::capability::Capabilities;
 use protocol::mysql::command::code;
 use protocol::mysql::packet::put_packet;
@@ -116,7 +116,9 @@ impl MySqlBackend {
     /// As [`MySqlBackend::read_more`].
     pub fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         self.input.reserve(READ_ROOM);
-        match ready!(pin!(self.stream.read_buf(&mut self.input)).poll(cx))? {
+        // Limited, since the buffer may be one that has grown.
+        let mut room = (&mut self.input).limit(READ_ROOM);
+        match ready!(pin!(self.stream.read_buf(&mut room)).poll(cx))? {
             0 => Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
             count => {
                 self.read += count;

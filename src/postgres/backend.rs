@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, BufMut, BytesMut};
 use protocol::postgres::backend::{self as messages, AuthenticationRequest};
 use protocol::postgres::password::Login;
 use protocol::postgres::wire::{self, HELD_BYTES_MAX};
@@ -234,7 +234,9 @@ impl Backend {
         ready!(self.stream.poll_read_ready(cx))?;
         self.input.reserve(READ_BYTES);
         // Not `try_read`: only this way a read that leaves room counts as the last one, which saves asking in vain.
-        let reading = self.stream.read_buf(&mut self.input);
+        // Limited, since the buffer may be one that has grown.
+        let mut room = (&mut self.input).limit(READ_BYTES);
+        let reading = self.stream.read_buf(&mut room);
         let done = ready!(pin!(reading).poll(cx));
         self.read += *done.as_ref().unwrap_or(&0);
         Poll::Ready(done)

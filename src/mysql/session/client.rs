@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, BufMut, BytesMut};
 use protocol::mysql::capability::{self, Capabilities, status};
 use protocol::mysql::packet::{Whole, put_packet_with};
 use protocol::mysql::reply::{EofPacket, ErrPacket, OkPacket};
@@ -20,6 +20,8 @@ use crate::error_code::MeshError;
 use crate::listen::client_stream::ClientStream;
 
 const READ_ROOM: usize = 8 * 1024;
+/// Most bytes taken by one read, however large the buffer has grown.
+const READ_MAX: usize = 256 * 1024;
 /// A write buffer that grew beyond this is given back after a write.
 const BUFFER_KEPT: usize = 64 * 1024;
 
@@ -78,7 +80,8 @@ impl Client {
             ready!(tcp.poll_read_ready(cx))?;
         }
         self.input.reserve(READ_ROOM);
-        let count = ready!(pin!(self.stream.read_buf(&mut self.input)).poll(cx))?;
+        let mut room = (&mut self.input).limit(READ_MAX);
+        let count = ready!(pin!(self.stream.read_buf(&mut room)).poll(cx))?;
         self.read += count;
         Poll::Ready(Ok(count))
     }

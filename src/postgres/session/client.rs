@@ -5,14 +5,16 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, BufMut, BytesMut};
 use protocol::postgres::wire::{self, WireError};
 use tokio::io::{AsyncReadExt, AsyncWrite};
 
 use crate::listen::client_stream::ClientStream;
 
-/// Bytes asked for in one read.
+/// Room made for one read.
 const READ_BYTES: usize = 16 << 10;
+/// Most bytes taken by one read, however large the buffer has grown.
+const READ_MAX: usize = 256 << 10;
 
 /// A client's stream with its buffers.
 pub struct Client {
@@ -108,7 +110,8 @@ impl Client {
         }
         self.input.reserve(READ_BYTES);
         // Not `try_read`: only this way a read that leaves room counts as the last one, which saves asking in vain.
-        let reading = self.stream.read_buf(&mut self.input);
+        let mut room = (&mut self.input).limit(READ_MAX);
+        let reading = self.stream.read_buf(&mut room);
         let done = ready!(pin!(reading).poll(cx));
         self.read += *done.as_ref().unwrap_or(&0);
         Poll::Ready(done)
