@@ -17,7 +17,4 @@ pub mod session_state;
 pub mod value;
 pub mod wire;
 
-#[cfg(test)]
-mod random_input_tests;
-
 pub use wire::WireError;

@@ -18,9 +18,6 @@ pub mod value;
 pub mod wire;
 pub mod write;
 
-#[cfg(test)]
-mod fuzz_tests;
-
 pub use backend::{CopyFormat, ErrorFields, RowDescription, TransactionStatus};
 pub use frontend::{FrontendMessage, Target};
 pub use pipeline::{Audience, Observer, Pipeline, Segment, Sent};
