@@ -9,6 +9,7 @@ use dashmap::DashMap;
 use protocol::postgres::scram::Verifier;
 
 use super::backend::Connector;
+use super::scopes::Scopes;
 use super::settings::Settings;
 use super::statements::Statements;
 use crate::config::Config;
@@ -37,6 +38,8 @@ pub struct Front {
     pub pools: Arc<Pools<Connector>>,
     /// Prepared statements.
     pub statements: Arc<Statements>,
+    /// With whom a session can share them.
+    pub scopes: Scopes,
     welcomes: DashMap<WelcomeKey, Welcome>,
     verifiers: DashMap<String, (String, Verifier)>,
     secret: [u8; 32],
@@ -54,6 +57,7 @@ impl Front {
         Ok(Self {
             pools: Pools::new(Connector::new(config), pool, workers),
             statements: Arc::default(),
+            scopes: Scopes::default(),
             welcomes: DashMap::new(),
             verifiers: DashMap::new(),
             secret,

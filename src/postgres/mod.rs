@@ -5,6 +5,7 @@ pub mod backend;
 mod execution;
 pub mod front;
 pub mod peers;
+pub mod scopes;
 mod session;
 mod settings;
 pub mod statements;

@@ -76,9 +76,19 @@ struct Identity {
     /// DDL that ran through us since the start: a statement prepared after it is another one than before, since a server
     /// keeps the result type that a statement had when it was prepared.
     epoch: u64,
+    /// The version of the schema that was known then: others make changes too.
+    version: u64,
+    /// By which settings it was read.
+    scope: u64,
 }
 
 impl Statement {
+    /// By which settings it was read.
+    #[must_use]
+    pub fn scope(&self) -> u64 {
+        self.identity.scope
+    }
+
     /// Its name on every backend.
     #[must_use]
     pub fn name(&self) -> Vec<u8> {
@@ -117,8 +127,15 @@ pub struct Statements {
 impl Statements {
     /// The statement of this text and these types: the one that exists, or a new one.
     #[must_use]
-    pub fn intern(self: &Arc<Self>, sql: &[u8], types: Box<[u32]>, lexed: Lexed) -> Arc<Statement> {
-        let identity = Identity { sql: sql.into(), types: types.clone(), epoch: self.epoch.load(Ordering::Relaxed) };
+    pub fn intern(
+        self: &Arc<Self>,
+        sql: &[u8],
+        types: Box<[u32]>,
+        lexed: Lexed,
+        (scope, version): (u64, u64),
+    ) -> Arc<Statement> {
+        let epoch = self.epoch.load(Ordering::Relaxed);
+        let identity = Identity { sql: sql.into(), types: types.clone(), epoch, version, scope };
         let mut place = self.known.entry(identity.clone()).or_default();
         if let Some(known) = place.upgrade() {
             return known;
@@ -139,8 +156,8 @@ impl Statements {
 
     /// A statement that is sent in place of `statement`.
     #[must_use]
-    pub fn intern_like(self: &Arc<Self>, statement: &Statement, sql: &[u8]) -> Arc<Statement> {
-        self.intern(sql, statement.types.clone(), statement.lexed.clone())
+    pub fn intern_like(self: &Arc<Self>, statement: &Statement, sql: &[u8], scope: u64) -> Arc<Statement> {
+        self.intern(sql, statement.types.clone(), statement.lexed.clone(), (scope, statement.identity.version))
     }
 
     /// DDL ran: statements prepared from now on are not those from before.
@@ -168,7 +185,7 @@ mod tests {
     #[test]
     fn equal_texts_share_until_ddl_runs_and_the_last_drop_forgets() {
         let statements = Arc::new(Statements::default());
-        let intern = |sql: &[u8]| statements.intern(sql, Box::default(), Lexed::unknown(sql));
+        let intern = |sql: &[u8]| statements.intern(sql, Box::default(), Lexed::unknown(sql), (0, 0));
         let first = intern(b"select 1");
         assert_eq!(first.number, intern(b"select 1").number);
         assert_ne!(first.number, intern(b"select 2").number);

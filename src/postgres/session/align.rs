@@ -51,7 +51,7 @@ impl Session {
         }
         if self.held[index].lease.pipeline.is_clean() {
             self.learn(index).await?;
-            self.unlearnt = false;
+            (self.unlearnt, self.meaning.doubt) = (false, false);
         }
         Ok(())
     }

@@ -37,6 +37,8 @@ pub struct Effects {
     pub pin: Option<&'static str>,
     /// Settings may have changed.
     pub settings: bool,
+    /// Settings may have changed by which a server reads what is prepared.
+    pub meanings: bool,
     /// It may have done anything to the connection.
     pub untracked: bool,
     /// The schema may have changed.
@@ -71,6 +73,7 @@ impl Effects {
             pin,
             settings: matches!(kind, Kind::Set | Kind::Reset | Kind::SetTransaction | Kind::Discard)
                 || flags.any(Flags::SET_CONFIG),
+            meanings: false,
             untracked: matches!(kind, Kind::Call | Kind::Do | Kind::Other | Kind::Execute)
                 || flags.any(Flags::UNKNOWN_FUNCTION),
             ddl: matches!(kind, Kind::Ddl | Kind::Do | Kind::Call | Kind::Other),
@@ -87,6 +90,7 @@ impl Effects {
         Self {
             pin: self.pin.or(other.pin),
             settings: self.settings || other.settings,
+            meanings: self.meanings || other.meanings,
             untracked: self.untracked || other.untracked,
             ddl: self.ddl || other.ddl,
             unpins: self.unpins || other.unpins,

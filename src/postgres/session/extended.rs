@@ -131,7 +131,8 @@ impl Session {
             self.transaction.admits().map_err(|refusal| fault::of_refusal(&refusal))?;
         }
         let types: Box<[u32]> = parse.types.iter().collect();
-        let statement = self.front.statements.intern(parse.sql, types, lexed);
+        let read = (self.scope_number(), self.schema_version());
+        let statement = self.front.statements.intern(parse.sql, types, lexed, read);
         self.batch.deferred = Some(Deferred { name: parse.name.to_vec(), statement });
         Ok(())
     }
@@ -214,6 +215,12 @@ impl Session {
             self.say(answer::BIND_COMPLETE);
             return self.set_portal(bind.portal, Portal::Session(statement));
         }
+        // By other settings it may mean something else, unless it was read before.
+        let rescoped = if bind.statement.is_empty() { None } else { self.rescoped(&statement) };
+        let (original, statement) = match rescoped {
+            Some(rescoped) => (Some(statement), rescoped),
+            None => (None, statement),
+        };
         let wanted = statement.lexed.placeholders.max(statement.types.len());
         if statement.lexed.known && bind.values.len() != wanted && !bind.statement.is_empty() {
             // The server would say so with the name that the statement has there.
@@ -256,23 +263,25 @@ impl Session {
         } else {
             self.resolve_deferred(None).await?;
         }
-        let (kind, effects) = (statement.lexed.kind, statement.lexed.effects());
+        let (kind, effects) = (statement.lexed.kind, self.effects_of(&statement.lexed, &statement.sql, Some(bind)));
         let (mut effects, mut asks, mut instead) = (effects, effects.asks_values, None);
         let naming = self.naming(&statement.sql, &[&statement.lexed])?;
         if let Some(naming) = &naming {
             effects = naming.effects;
-            instead = Some(self.front.statements.intern_like(&statement, &naming.spliced.text));
+            instead = Some(self.statement_like(&statement, &naming.spliced.text));
         } else if let Some(signal) = &signal {
             effects = Effects::default();
-            instead = Some(self.front.statements.intern_like(&statement, &signal.spliced.text));
+            instead = Some(self.statement_like(&statement, &signal.spliced.text));
         } else if asks || statement.lexed.flags.any(Flags::SESSION_NUMBER) {
             let of = (kind, statement.lexed.flags);
             let question = self.question(&statement.sql, of, taking.as_deref(), shard)?;
             asks = question.open;
-            instead = question.spliced.map(|spliced| self.front.statements.intern_like(&statement, &spliced.text));
+            instead = question.spliced.map(|spliced| self.statement_like(&statement, &spliced.text));
         }
         let index = self.target(shard, access).await?;
         let alone = self.guard_sequences(index, taking.as_deref(), asks, access, true);
+        let there = |original: &Arc<Statement>| self.held[index].lease.memory.statements.contains_key(&original.number);
+        let statement = original.filter(there).unwrap_or(statement);
         // With an error in it, it fails as the client wrote it.
         self.supply(index, bind.statement, &statement, Audience::ClientErrors).await?;
         for named in naming.iter().flat_map(|naming| &naming.statements) {
@@ -325,6 +334,7 @@ impl Session {
         }
         let shard = self.current_shard();
         let index = self.target(shard, Access::Read).await?;
+        let statement = if name.is_empty() { statement } else { self.as_read(index, &statement) };
         self.supply(index, name, &statement, Audience::ClientErrors).await?;
         let own_name = if name.is_empty() { Vec::new() } else { statement.name() };
         let backend = &mut *self.held[index].lease;

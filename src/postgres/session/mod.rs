@@ -16,6 +16,7 @@ mod fault;
 mod function_call;
 mod held;
 mod listed;
+mod meaning;
 mod names;
 mod numbers;
 mod parts;
@@ -116,6 +117,8 @@ struct Session {
     schema_changed: bool,
     /// Settings may have changed on a backend that is held: ask it before it goes.
     unlearnt: bool,
+    /// By which settings its texts are read.
+    meaning: meaning::Meaning,
     /// Names of settings that the server does not list, and that this session may have set.
     custom: Vec<String>,
     /// What it has taken from sequences.
@@ -208,6 +211,7 @@ pub(super) async fn run(
         cursor_shard: None,
         schema_changed: false,
         unlearnt: false,
+        meaning: meaning::Meaning::default(),
         custom: Vec::new(),
         taken: Taken::default(),
         sequences_at: None,

@@ -93,7 +93,7 @@ mod tests {
     #[test]
     fn what_stands_behind_an_error_did_not_happen() {
         let statements = Arc::new(Statements::default());
-        let make = |sql: &[u8]| statements.intern(sql, Box::default(), Lexed::unknown(sql));
+        let make = |sql: &[u8]| statements.intern(sql, Box::default(), Lexed::unknown(sql), (0, 0));
         let mut names = Names::default();
         names.change(b"a", Some(make(b"select 1")), Some(0));
         names.change(b"b", Some(make(b"select 2")), Some(3));

@@ -6,13 +6,15 @@ use sharding::lexer::{Dialect, LexError, Scan, ScannedStatement, StatementKind};
 
 use super::Session;
 use super::effects::Effects;
+use super::meaning::changes_meanings;
 use crate::postgres::statements::Lexed;
 
 impl Lexed {
     /// What it leaves behind.
     pub fn effects(&self) -> Effects {
         let forgets_values = matches!(self.verb, Some(Verb::Discard(Discard::All | Discard::Sequences)));
-        Effects { forgets_values, ..Effects::of(self.kind, self.flags) }
+        let effects = Effects { forgets_values, ..Effects::of(self.kind, self.flags) };
+        Effects { meanings: effects.settings && changes_meanings(self), ..effects }
     }
 }
 

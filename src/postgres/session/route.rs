@@ -134,7 +134,10 @@ impl Session {
         }
         if is_about_connection(lexed.kind) {
             let cursor = matches!(lexed.kind, StatementKind::Fetch | StatementKind::Close);
-            let shard = self.cursor_shard.filter(|_| cursor).unwrap_or_else(|| self.home_shard());
+            // Who listens and who notifies must meet.
+            let meets = matches!(lexed.kind, StatementKind::Listen | StatementKind::Unlisten | StatementKind::Notify);
+            let home = if meets { self.default_shard() } else { self.home_shard() };
+            let shard = self.cursor_shard.filter(|_| cursor).unwrap_or(home);
             let taking = super::sequences::may_take(lexed).then(|| Box::new(Taking::anything()));
             return Ok(Way::One(shard, access, taking));
         }
@@ -155,7 +158,11 @@ impl Session {
                 }
                 let asks = lexed.flags.any(Flags::SEQUENCE_CURRENT);
                 let home = asks.then(|| self.home_of_sequences()).flatten();
-                let shard = if *anywhere { home.unwrap_or_else(|| self.home_shard()) } else { *shard };
+                let shard = match anywhere {
+                    true if lexed.flags.any(Flags::NOTIFY) => self.default_shard(),
+                    true => home.unwrap_or_else(|| self.home_shard()),
+                    false => *shard,
+                };
                 if lexed.kind == StatementKind::Declare {
                     self.cursor_shard = Some(shard);
                 }

@@ -95,7 +95,7 @@ impl Session {
                 }
             }
         }
-        self.unlearnt = false;
+        (self.unlearnt, self.meaning.doubt) = (false, false);
         if self.pin == Some(effects::SETTINGS) {
             self.pin = None;
             self.entry.set_pin(None);
@@ -274,7 +274,7 @@ impl Session {
             self.close_all(CloseReason::NotClean);
         } else {
             self.pin = None;
-            self.unlearnt = false;
+            (self.unlearnt, self.meaning.doubt) = (false, false);
             for held in &mut self.held {
                 held.lease.memory.untracked |= self.entry.pin().is_some();
             }

@@ -69,6 +69,8 @@ pub fn access_of(kind: StatementKind, flags: Flags) -> Access {
             | Kind::Deallocate
             | Kind::Fetch
             | Kind::Close
+            | Kind::Listen
+            | Kind::Unlisten
     );
     let writes = Flags::WRITES.with(Flags::LOCKS_ROWS).with(Flags::UNKNOWN_FUNCTION).with(Flags::INTO);
     if reads && !flags.any(writes.with(Flags::NOTIFY)) { Access::Read } else { Access::Write }
@@ -167,7 +169,8 @@ impl Session {
                     self.question(piece.span.of(sql), (piece.kind, piece.flags), taking.as_deref(), shard)?;
                 let asks = question.open;
                 let (text, audience) = (self.instead(question, sql, piece), Audience::Client);
-                let what = Forwarded::query(piece.effects(), taking.as_deref(), asks, audience);
+                let effects = self.effects_of(piece, sql, None);
+                let what = Forwarded::query(effects, taking.as_deref(), asks, audience);
                 let done = match text {
                     Some(text) => {
                         let what = Forwarded { audience: Audience::ClientEdited, ..what };
@@ -409,6 +412,7 @@ impl Session {
         if effects.settings {
             memory.unlearnt = true;
             self.unlearnt = true;
+            self.meaning.doubt |= effects.meanings;
             self.set_on = Some(shard);
             self.set_epoch += 1;
             self.held[index].aligned = self.set_epoch;

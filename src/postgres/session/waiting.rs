@@ -82,7 +82,8 @@ impl Session {
 
     /// Index of the backend that is listened to while the client is waited for.
     fn listened(&self) -> usize {
-        let shard = self.batch.copy.or(self.batch.target);
+        // Notifications come from the default shard.
+        let shard = self.batch.copy.or(self.batch.target).or(self.pin.map(|_| self.default_shard()));
         shard.and_then(|shard| self.held.iter().position(|held| held.shard == shard)).unwrap_or(0)
     }
 

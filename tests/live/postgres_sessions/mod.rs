@@ -111,6 +111,7 @@ async fn clients_by_tls_and_by_every_version_of_the_protocol() {
 async fn a_session_is_known_by_its_number() {
     let place = place().await;
     script("own_number.py", &place.mesh, &place.plain).await;
+    script("own_number.py", &place.mesh, &place.sharded).await;
 }
 
 #[tokio::test]

@@ -46,6 +46,16 @@ def notified():
         assert listener.answer(until="A") == [("A", other.process, b"numbers", b"theirs")]
     other.rows("SELECT pg_notify('numbers', pg_backend_pid()::text)")
     assert listener.answer(until="A") == [("A", other.process, b"numbers", number(other.process))]
+    if kind == "sharded":
+        # Who notifies while it works on another shard is heard too.
+        for sql in ("NOTIFY numbers, 'far'", "SELECT pg_notify('numbers', 'far')"):
+            for customer in range(8):
+                other.rows("BEGIN")
+                other.rows(f"SELECT note FROM orders WHERE customer_id = {customer}")
+                other.rows(sql)
+                other.rows("COMMIT")
+                assert listener.answer(until="A") == [("A", other.process, b"numbers", b"far")]
+        listener.rows("SELECT count(*) FROM orders")
     listener.close()
     other.close()
 

@@ -363,6 +363,36 @@ def prepared_by_sql_and_protocol():
     pair.close()
 
 
+def settings_at_the_parse():
+    """Sessions with other settings give the same text and name other meanings."""
+    text = "SELECT '2024-02-01 00:00'::timestamptz, '01/02/2024'::date, '1 2'::interval, n FROM shape"
+    pairs = []
+    zones = ("UTC", "Asia/Tokyo", "UTC", "America/Lima")
+    for number, zone in enumerate(zones):
+        style = "SQL, DMY" if number % 2 else "ISO, MDY"
+        pairs.append(Pair(TimeZone=zone, DateStyle=style, search_path=f"shape{number % 2}", application_name=f"s{number}"))
+    for number, kind in enumerate(("int", "text")):
+        pairs[number].same(query(f"CREATE SCHEMA IF NOT EXISTS shape{number}"), tidy=lambda _: None)
+        pairs[number].same(query(f"CREATE TABLE IF NOT EXISTS shape (n {kind})"), tidy=lambda _: None)
+        pairs[number].same(query("DELETE FROM shape; INSERT INTO shape VALUES ('7')"), tidy=lambda _: None)
+    for pair in pairs:
+        pair.same(parse(text, "s"), describe("S", "s"), bind((), "s"), execute(), SYNC)
+    for pair in (*pairs, *reversed(pairs)):
+        pair.same(bind((), "s"), execute(), SYNC)
+        pair.same(query("SET work_mem = '6MB'"))
+        pair.same(bind((), "s"), describe("P"), execute(), SYNC)
+    pairs[0].same(query("SET timezone = 'Asia/Tokyo'"))
+    pairs[0].same(parse(text, "t"), bind((), "t"), execute(), SYNC)
+    for pair in pairs[1:]:
+        pair.same(parse(text, "t"), bind((), "t"), execute(), SYNC)
+    pairs[0].same(query("BEGIN; SET LOCAL timezone = 'Europe/Berlin'"))
+    pairs[0].same(parse(text, "u"), bind((), "u"), execute(), SYNC)
+    pairs[0].same(query("COMMIT"))
+    for pair in pairs[1:]:
+        pair.same(parse(text, "u"), bind((), "u"), execute(), SYNC)
+        pair.close()
+
+
 def answers_before_the_end():
     """What a server says before it has got everything reaches the client then."""
     pair = Pair()
@@ -429,6 +459,7 @@ checks = [
     copies,
     function_calls,
     prepared_by_sql_and_protocol,
+    settings_at_the_parse,
     answers_before_the_end,
     ended_by_the_server,
 ]
