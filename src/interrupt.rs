@@ -58,7 +58,10 @@ impl Interrupt {
 
     /// Takes back a [`Reason::Query`]: the statement that it meant has ended, or none was running. Other reasons stay.
     pub fn clear_query(&self) {
-        self.raised.fetch_and(!Reason::Query.bit(), Ordering::AcqRel);
+        // Looked at first: writing to memory that others read costs more than reading, and this is asked with every command.
+        if self.raised.load(Ordering::Acquire) & Reason::Query.bit() != 0 {
+            self.raised.fetch_and(!Reason::Query.bit(), Ordering::AcqRel);
+        }
     }
 
     /// Ready when a reason of at least `least` is raised. The task is woken by the next one in any case: a task that is

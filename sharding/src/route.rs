@@ -2,7 +2,7 @@
 //! Out: SQL text, and what happens on the shards.
 //! Invariant: a set of shards may be too large, never too small.
 
-use crate::placement::{Canonical, KeyType, SlotMap, Use, slot_of, uuid};
+use crate::placement::{Canonical, KeyBytes, KeyType, SlotMap, Use, slot_of, uuid};
 use crate::schema::ShardIndex;
 use crate::value::Value;
 
@@ -130,7 +130,10 @@ pub struct Alike {
 /// A set of shards.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct ShardSet {
-    words: Vec<u64>,
+    /// Shards 0 to 63, one bit each: few have more, and a set is made with every statement.
+    first: u64,
+    /// The others, 64 in each.
+    more: Vec<u64>,
 }
 
 /// Most combinations of a composite key that are looked at; more mean every shard.
@@ -153,30 +156,40 @@ impl ShardSet {
 
     /// Adds a shard.
     pub fn insert(&mut self, shard: ShardIndex) {
-        let word = usize::from(shard) / 64;
-        if self.words.len() <= word {
-            self.words.resize(word + 1, 0);
+        let bit = 1 << (shard % 64);
+        let Some(word) = usize::from(shard / 64).checked_sub(1) else {
+            self.first |= bit;
+            return;
+        };
+        if self.more.len() <= word {
+            self.more.resize(word + 1, 0);
         }
-        if let Some(bits) = self.words.get_mut(word) {
-            *bits |= 1 << (shard % 64);
+        if let Some(bits) = self.more.get_mut(word) {
+            *bits |= bit;
         }
     }
 
     /// Adds every shard of another set.
     pub fn union(&mut self, other: &Self) {
-        self.words.resize(self.words.len().max(other.words.len()), 0);
-        self.words.iter_mut().zip(&other.words).for_each(|(mine, theirs)| *mine |= theirs);
+        self.first |= other.first;
+        self.more.resize(self.more.len().max(other.more.len()), 0);
+        self.more.iter_mut().zip(&other.more).for_each(|(mine, theirs)| *mine |= theirs);
     }
 
     /// Keeps only what is in both.
     pub fn intersect(&mut self, other: &Self) {
-        self.words.truncate(other.words.len());
-        self.words.iter_mut().zip(&other.words).for_each(|(mine, theirs)| *mine &= theirs);
+        self.first &= other.first;
+        self.more.truncate(other.more.len());
+        self.more.iter_mut().zip(&other.more).for_each(|(mine, theirs)| *mine &= theirs);
+    }
+
+    fn words(&self) -> impl Iterator<Item = u64> + '_ {
+        std::iter::once(self.first).chain(self.more.iter().copied())
     }
 
     /// The shards, ascending.
     pub fn iter(&self) -> impl Iterator<Item = ShardIndex> + '_ {
-        self.words.iter().enumerate().flat_map(|(word, bits)| {
+        self.words().enumerate().flat_map(|(word, bits)| {
             (0..64u16).filter(move |bit| bits >> bit & 1 == 1).map(move |bit| (word * 64) as ShardIndex + bit)
         })
     }
@@ -184,18 +197,21 @@ impl ShardSet {
     /// How many.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.words.iter().map(|bits| bits.count_ones() as usize).sum()
+        self.words().map(|bits| bits.count_ones() as usize).sum()
     }
 
     /// True if there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.words.iter().all(|bits| *bits == 0)
+        self.words().all(|bits| bits == 0)
     }
 
     /// The one shard, if there is exactly one.
     #[must_use]
     pub fn single(&self) -> Option<ShardIndex> {
+        if self.more.is_empty() {
+            return self.first.is_power_of_two().then(|| self.first.trailing_zeros() as ShardIndex);
+        }
         let mut shards = self.iter();
         shards.next().filter(|_| shards.next().is_none())
     }
@@ -260,14 +276,25 @@ impl Condition {
 impl Key {
     /// `None` if any candidate is not certain.
     fn shards(&self, candidates: &[Vec<Operand>], values: &dyn Values, slots: &SlotMap) -> Option<ShardSet> {
-        let mut parts: Vec<Vec<Vec<u8>>> = Vec::with_capacity(candidates.len());
+        let mut set = ShardSet::new();
+        if let ([column], [operands]) = (&*self.columns, candidates) {
+            for operand in operands {
+                match column.canonical(&operand.value(values), Use::Compare) {
+                    Canonical::Bytes(bytes) => set.insert(slots.shard(slot_of(&[Some(&bytes)]))),
+                    // `key = NULL` is never true.
+                    Canonical::Null => {}
+                    Canonical::Uncertain => return None,
+                }
+            }
+            return Some(set);
+        }
+        let mut parts: Vec<Vec<KeyBytes>> = Vec::with_capacity(candidates.len());
         let mut combinations = 1usize;
         for (column, operands) in self.columns.iter().zip(candidates) {
             let mut part = Vec::with_capacity(operands.len());
             for operand in operands {
                 match column.canonical(&operand.value(values), Use::Compare) {
                     Canonical::Bytes(bytes) => part.push(bytes),
-                    // `key = NULL` is never true.
                     Canonical::Null => {}
                     Canonical::Uncertain => return None,
                 }
@@ -275,16 +302,15 @@ impl Key {
             combinations = combinations.saturating_mul(part.len());
             parts.push(part);
         }
-        if parts.len() != self.columns.len() || (parts.len() > 1 && combinations > COMBINATIONS_MAX) {
+        if parts.len() != self.columns.len() || combinations > COMBINATIONS_MAX {
             return None;
         }
-        let mut set = ShardSet::new();
         for combination in 0..combinations {
             let mut rest = combination;
             let chosen: Vec<Option<&[u8]>> = parts
                 .iter()
                 .map(|part| {
-                    let bytes = part.get(rest % part.len()).map(Vec::as_slice);
+                    let bytes = part.get(rest % part.len()).map(|bytes| &**bytes);
                     rest /= part.len();
                     bytes
                 })

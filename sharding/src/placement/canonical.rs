@@ -2,6 +2,8 @@
 //! admission that this is not certain.
 //! Out: hashing. Invariant: when in doubt, [`Canonical::Uncertain`]: a route widens, a write is refused.
 
+use std::ops::{Deref, RangeInclusive};
+
 use super::key_type::{KeyKind, KeyType, TextRule};
 use crate::schema::Protocol;
 use crate::value::{Date, DateTime, Value};
@@ -19,11 +21,66 @@ pub enum Use {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Canonical {
     /// These bytes, for certain.
-    Bytes(Vec<u8>),
+    Bytes(KeyBytes),
     /// NULL.
     Null,
     /// What the server makes of it depends on something not known here.
     Uncertain,
+}
+
+/// Canonical bytes. Short ones, as of integers and uuids, lie in place: a route is computed with every statement.
+#[derive(Clone, Debug)]
+pub enum KeyBytes {
+    /// So many of these.
+    Short([u8; SHORT], u8),
+    /// Any number.
+    Long(Vec<u8>),
+}
+
+const SHORT: usize = 16;
+
+impl Deref for KeyBytes {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Short(bytes, length) => bytes.get(..usize::from(*length)).unwrap_or_default(),
+            Self::Long(bytes) => bytes,
+        }
+    }
+}
+
+impl PartialEq for KeyBytes {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for KeyBytes {}
+
+impl From<i64> for KeyBytes {
+    fn from(number: i64) -> Self {
+        let mut bytes = [0; SHORT];
+        bytes[..8].copy_from_slice(&number.to_le_bytes());
+        Self::Short(bytes, 8)
+    }
+}
+
+impl From<[u8; 16]> for KeyBytes {
+    fn from(bytes: [u8; 16]) -> Self {
+        Self::Short(bytes, 16)
+    }
+}
+
+impl From<Vec<u8>> for KeyBytes {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Long(bytes)
+    }
+}
+
+impl From<String> for KeyBytes {
+    fn from(text: String) -> Self {
+        Self::Long(text.into_bytes())
+    }
 }
 
 /// Integers up to here have a double of their own.
@@ -37,6 +94,9 @@ impl KeyType {
     pub fn canonical(&self, value: &Value, used: Use) -> Canonical {
         if *value == Value::Null {
             return self.null(used);
+        }
+        if let (KeyKind::Int { min, max }, Value::Int(n)) = (self.kind, value) {
+            return self.integer(*n, i128::from(min)..=i128::from(max), used);
         }
         let bytes = match self.kind {
             KeyKind::Int { min, max } => self.number(value).filter(|number| match used {
@@ -55,17 +115,25 @@ impl KeyType {
             KeyKind::Date => date(value).map(|d| date_text(&d)),
             KeyKind::DateTime { fraction } => self.date_time(value, fraction, used),
             KeyKind::Uuid => {
-                return uuid(value).map_or(Canonical::Uncertain, |uuid| Canonical::Bytes(uuid.to_vec()));
+                return uuid(value).map_or(Canonical::Uncertain, |uuid| Canonical::Bytes(uuid.into()));
             }
             KeyKind::Bool => boolean(value).map(|b| i64::from(b).to_string()),
         };
         match (bytes, self.kind) {
             (None, _) => Canonical::Uncertain,
             (Some(text), KeyKind::Int { .. } | KeyKind::Decimal { .. } | KeyKind::Bool) => {
-                Canonical::Bytes(text.parse::<i64>().map_or_else(|_| text.into_bytes(), |n| n.to_le_bytes().to_vec()))
+                Canonical::Bytes(text.parse::<i64>().map_or_else(|_| text.into(), KeyBytes::from))
             }
-            (Some(text), _) => Canonical::Bytes(text.into_bytes()),
+            (Some(text), _) => Canonical::Bytes(text.into()),
         }
+    }
+
+    /// An integer in a column that holds those of `range`; out of range it is stored as an error or as another number.
+    fn integer(&self, n: i128, range: RangeInclusive<i128>, used: Use) -> Canonical {
+        if used == Use::Store && (!range.contains(&n) || (n == 0 && self.zero_means_next())) {
+            return Canonical::Uncertain;
+        }
+        Canonical::Bytes(i64::try_from(n).map_or_else(|_| n.to_string().into(), KeyBytes::from))
     }
 
     fn zero_means_next(&self) -> bool {
@@ -126,7 +194,7 @@ impl KeyType {
             (false, Use::Store) => length.is_none_or(|most| exact.is_some_and(|n| n <= most)),
             (false, Use::Compare) => true,
         };
-        if certain { Canonical::Bytes(bytes.clone()) } else { Canonical::Uncertain }
+        if certain { Canonical::Bytes(bytes.clone().into()) } else { Canonical::Uncertain }
     }
 
     fn date_time(&self, value: &Value, fraction: u8, used: Use) -> Option<String> {
@@ -157,10 +225,10 @@ fn text_bytes(value: &Value, rule: TextRule, length: Option<u32>, ascii_only: bo
     }
     let trimmed = text.trim_end_matches(' ');
     match rule {
-        TextRule::Bytes => Canonical::Bytes(text.as_bytes().to_vec()),
-        TextRule::Padded => Canonical::Bytes(trimmed.as_bytes().to_vec()),
-        TextRule::AsciiFolded if ascii => Canonical::Bytes(text.to_ascii_lowercase().into_bytes()),
-        TextRule::AsciiFoldedPadded if ascii => Canonical::Bytes(trimmed.to_ascii_lowercase().into_bytes()),
+        TextRule::Bytes => Canonical::Bytes(text.as_bytes().to_vec().into()),
+        TextRule::Padded => Canonical::Bytes(trimmed.as_bytes().to_vec().into()),
+        TextRule::AsciiFolded if ascii => Canonical::Bytes(text.to_ascii_lowercase().into()),
+        TextRule::AsciiFoldedPadded if ascii => Canonical::Bytes(trimmed.to_ascii_lowercase().into()),
         TextRule::AsciiFolded | TextRule::AsciiFoldedPadded => Canonical::Uncertain,
     }
 }

@@ -8,7 +8,7 @@ mod canonical;
 mod key_type;
 
 pub(crate) use canonical::uuid_of_text as uuid;
-pub use canonical::{Canonical, Use};
+pub use canonical::{Canonical, KeyBytes, Use};
 pub use key_type::{KeyKind, KeyType, TextRule};
 
 use crate::schema::ShardIndex;

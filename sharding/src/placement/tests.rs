@@ -56,7 +56,7 @@ fn canonical(kind: &str, text: &str) -> Option<Vec<u8>> {
     }
     let (key, value) = vector(kind, text);
     match key.canonical(&value, Use::Compare) {
-        Canonical::Bytes(bytes) => Some(bytes),
+        Canonical::Bytes(bytes) => Some(bytes.to_vec()),
         other => panic!("{kind} {text:?} is {other:?}"),
     }
 }

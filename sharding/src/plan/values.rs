@@ -10,7 +10,11 @@ pub fn literal(text: &[u8], class: LiteralClass, dialect: Dialect) -> Value {
     let number = || std::str::from_utf8(text).ok();
     match class {
         LiteralClass::Int | LiteralClass::BigInt => match number() {
-            Some(digits) => digits.parse().map_or_else(|_| Value::Decimal(digits.to_owned()), Value::Int),
+            // Most fit in 64 bits, which are read much faster.
+            Some(digits) => match digits.parse::<i64>().map(i128::from).or_else(|_| digits.parse()) {
+                Ok(number) => Value::Int(number),
+                Err(_) => Value::Decimal(digits.to_owned()),
+            },
             None => Value::Unknown,
         },
         LiteralClass::Decimal => number().map_or(Value::Unknown, |digits| Value::Decimal(digits.to_owned())),

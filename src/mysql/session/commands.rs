@@ -1,6 +1,8 @@
 //! What each command of the protocol does, but for the SQL in it.
 //! Out: statements (`query`), prepared statements (`statements`).
 
+use std::sync::Arc;
+
 use protocol::mysql::capability;
 use protocol::mysql::command::{Command, code};
 use protocol::mysql::login::Login;
@@ -112,9 +114,9 @@ impl Session {
         let fresh = State::new(self.state.capabilities, self.collation, self.server)
             .map_err(|set| MeshError::Unsupported(format!("the character set {set}")))?;
         let old = std::mem::replace(&mut self.state, fresh);
-        self.state.database = old.database;
         self.state.schema = old.schema;
         self.state.system_schema = old.system_schema;
+        self.set_database(old.database);
         Ok(())
     }
 
@@ -141,6 +143,8 @@ impl Session {
         };
         self.collation = collation;
         self.user = admitted.user;
+        // The one that the user was admitted by.
+        self.follow_config();
         self.reset().await?;
         self.choose(admitted.database);
         self.show_identity(None);
@@ -173,12 +177,12 @@ impl Session {
     pub(super) fn use_schema(&mut self, name: &[u8]) -> Outcome<()> {
         const OF_SERVERS: [&str; 4] = ["information_schema", "performance_schema", "mysql", "sys"];
         let text = String::from_utf8_lossy(name);
-        let config = self.mesh.config.load_full();
+        let config = Arc::clone(self.config());
         let own = OF_SERVERS.iter().any(|schema| schema.eq_ignore_ascii_case(&text));
         let known = config.database(crate::config::Protocol::MySql, &text).is_some();
         if own && !known {
-            self.state.database = Some(self.database());
-            self.state.schema = Some(std::sync::Arc::from(name));
+            self.set_database(Some(self.database()));
+            self.state.schema = Some(Arc::from(name));
             self.state.system_schema = true;
             self.show_identity(None);
             return Ok(());

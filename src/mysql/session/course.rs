@@ -77,7 +77,7 @@ impl Session {
         if self.course.server_error || matches!(result, Err(Trouble::Server(_))) {
             self.counters.server_error(Protocol::MySql);
         }
-        let config = self.mesh.config.load();
+        let config = self.config();
         if config.log.slow.is_some_and(|slow| times.total >= slow) {
             let database = self.state.schema.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
             let statement = log::Statement {

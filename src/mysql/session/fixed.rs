@@ -119,7 +119,7 @@ impl Session {
 
     /// Whether two logical databases lie beside each other on one server, under their own names.
     fn are_one(&self, one: usize, other: usize) -> bool {
-        let config = self.mesh.config.load();
+        let config = self.config();
         let server = |number: usize| match config.databases.get(number).map(|found| (&found.name, &*found.shards)) {
             Some((name, [shard])) if shard.database == *name => Some(shard.server),
             _ => None,

@@ -2,6 +2,7 @@
 //! Out: what runs on them.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::mysql::command::code;
@@ -56,8 +57,7 @@ impl Held {
 impl Session {
     /// Name of a shard, for messages.
     pub(super) fn shard_name(&self, shard: ShardIndex) -> String {
-        let config = self.mesh.config.load();
-        let database = config.databases.get(self.database());
+        let database = self.config().databases.get(self.database());
         database.and_then(|d| d.shards.get(usize::from(shard))).map_or_else(|| shard.to_string(), |s| s.name.clone())
     }
 
@@ -68,10 +68,15 @@ impl Session {
                 // What is sent next could be hit in the place of what was meant.
                 return Err(self.lose(index, &io::Error::other("a KILL was not answered")));
             }
-            self.bring_to_state(index).await?;
+            if !self.is_like_session(index) {
+                self.bring_to_state(index).await?;
+            }
             return Ok(index);
         }
         let index = self.acquire(shard).await?;
+        if self.is_like_session(index) {
+            return Ok(index);
+        }
         let used = self.held.get(index).is_some_and(|held| !held.lease.is_fresh());
         match self.bring_to_state(index).await {
             // What other sessions left on the backend stood in the way. It is no concern of this one.
@@ -96,6 +101,31 @@ impl Session {
         }
         self.bring_to_state(index).await?;
         Ok(index)
+    }
+
+    /// Whether a backend has the session's state. Settings that are equal become one and the same, so that this is soon
+    /// seen at a glance: of two the one that lies lower, so that all sessions and backends end up with the same.
+    fn is_like_session(&mut self, index: usize) -> bool {
+        let Some(shard) = self.held.get(index).map(|held| held.shard) else { return true };
+        let own = self.state.schema.is_some() && !self.state.system_schema;
+        let schema = if own { self.schema_on(shard) } else { self.state.schema.as_ref() };
+        let Some(memory) = self.held.get(index).map(|held| &held.lease.memory) else { return true };
+        if schema.is_some_and(|schema| memory.schema.as_deref() != Some(schema)) {
+            return false;
+        }
+        if Arc::ptr_eq(&memory.settings, &self.state.settings) {
+            return true;
+        }
+        let equal = memory.settings == self.state.settings;
+        if equal && let Some(held) = self.held.get_mut(index) {
+            let (has, wanted) = (&mut held.lease.memory.settings, &mut self.state.settings);
+            if Arc::as_ptr(has) < Arc::as_ptr(wanted) {
+                wanted.clone_from(has);
+            } else {
+                has.clone_from(wanted);
+            }
+        }
+        equal
     }
 
     async fn acquire(&mut self, shard: ShardIndex) -> Outcome<usize> {
@@ -154,7 +184,7 @@ impl Session {
             self.began = self.mesh.mysql.next_transaction().max(1);
         }
         let asker = Asker { session: u64::from(self.entry.id), worker: self.worker, began: self.began, holds: &holds };
-        let pools = std::sync::Arc::clone(&self.mesh.mysql.pools);
+        let pools = Arc::clone(&self.mesh.mysql.pools);
         let wait = pools.acquire(key, &asker, pools.wait_deadline());
         self.entry.set_activity(Activity::WaitingForBackend);
         let taken = self.entry.interrupt.guard_statement(wait).await;
@@ -190,15 +220,11 @@ impl Session {
     pub(super) async fn bring_to_state(&mut self, index: usize) -> Outcome<()> {
         let schema = self.physical_schema(index, self.state.schema.as_ref(), self.state.system_schema);
         self.bring_to_schema(index, schema).await?;
-        let settings = std::sync::Arc::clone(&self.state.settings);
+        let settings = Arc::clone(&self.state.settings);
         self.bring_to_settings(index, settings).await
     }
 
-    pub(super) async fn bring_to_schema(
-        &mut self,
-        index: usize,
-        physical: Option<std::sync::Arc<[u8]>>,
-    ) -> Outcome<()> {
+    pub(super) async fn bring_to_schema(&mut self, index: usize, physical: Option<Arc<[u8]>>) -> Outcome<()> {
         let Some(held) = self.held.get_mut(index) else { return Ok(()) };
         if held.lease.memory.schema != physical
             && let Some(schema) = &physical
@@ -214,7 +240,7 @@ impl Session {
         Ok(())
     }
 
-    pub(super) async fn bring_to_settings(&mut self, index: usize, settings: std::sync::Arc<Settings>) -> Outcome<()> {
+    pub(super) async fn bring_to_settings(&mut self, index: usize, settings: Arc<Settings>) -> Outcome<()> {
         let Some(held) = self.held.get_mut(index) else { return Ok(()) };
         if let Some(sql) = held.lease.memory.difference(&settings) {
             held.lease.put_query(&sql);
@@ -235,20 +261,14 @@ impl Session {
     pub(super) fn physical_schema(
         &self,
         index: usize,
-        schema: Option<&std::sync::Arc<[u8]>>,
+        schema: Option<&Arc<[u8]>>,
         of_servers: bool,
-    ) -> Option<std::sync::Arc<[u8]>> {
+    ) -> Option<Arc<[u8]>> {
         if of_servers || schema.is_none() {
             return schema.cloned();
         }
         let held = self.held.get(index)?;
-        let config = self.mesh.config.load();
-        let shard = config.databases.get(self.database())?.shards.get(usize::from(held.shard))?;
-        let current = held.lease.memory.schema.as_deref();
-        if current == Some(shard.database.as_bytes()) {
-            return held.lease.memory.schema.clone();
-        }
-        Some(std::sync::Arc::from(shard.database.as_bytes()))
+        self.schema_on(held.shard).cloned()
     }
 
     /// Sends a backend's `output` and reads the answer to a statement of our own.
@@ -270,7 +290,7 @@ impl Session {
 
     /// As `own_round`, for a COMMIT: it takes as long as statements may, and nothing interrupts it.
     pub(super) async fn commit_round(&mut self, index: usize) -> io::Result<Option<Vec<u8>>> {
-        let limit = self.mesh.config.load().timeouts.statement.unwrap_or(COMMIT_MAX).max(OWN_STATEMENT);
+        let limit = self.config().timeouts.statement.unwrap_or(COMMIT_MAX).max(OWN_STATEMENT);
         self.round_within(index, Answer::Query, limit).await
     }
 
@@ -285,7 +305,7 @@ impl Session {
         let Some(held) = self.held.get_mut(index) else { return Err(io::ErrorKind::NotFound.into()) };
         held.last_error.clone_from(&error);
         // One that is being brought to the session's state, or to that of a PREPARE, says nothing about the session.
-        let like_session = std::sync::Arc::ptr_eq(&held.lease.memory.settings, &self.state.settings);
+        let like_session = Arc::ptr_eq(&held.lease.memory.settings, &self.state.settings);
         if let (true, None, Ok(ok)) = (like_session, &error, OkPacket::decode(&last_ok, held.lease.capabilities)) {
             self.state.learn_status(ok.status);
         }
@@ -342,8 +362,8 @@ impl Session {
         }
         let mut held = self.held.remove(index);
         self.last.forget(held.shard);
-        let pools = std::sync::Arc::clone(&self.mesh.mysql.pools);
-        let limit = self.mesh.config.load().timeouts.cancel;
+        let pools = Arc::clone(&self.mesh.mysql.pools);
+        let limit = self.config().timeouts.cancel;
         let (key, kill) = (*held.lease.key(), held.lease.start_kill());
         let aside = held.lease.quarantine();
         tokio::spawn(async move {
@@ -432,7 +452,7 @@ impl Session {
         let Ok(ok) = OkPacket::decode(&last, held.lease.capabilities) else { return Ok(Learnt::default()) };
         let learnt = self.state.learn(&ok);
         self.state.learn_status(ok.status);
-        held.lease.memory.settings = std::sync::Arc::clone(&self.state.settings);
+        held.lease.memory.settings = Arc::clone(&self.state.settings);
         Ok(learnt)
     }
 }

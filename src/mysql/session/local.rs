@@ -36,7 +36,7 @@ impl Session {
     }
 
     fn visible_databases(&self) -> Vec<String> {
-        let config = self.mesh.config.load();
+        let config = self.config();
         let user = config.user(&self.user);
         let mut names: Vec<String> = config
             .databases

@@ -11,6 +11,7 @@ mod diagnostics;
 mod fixed;
 mod grid;
 mod held;
+mod home;
 mod insert_id;
 mod kill;
 mod last;
@@ -59,6 +60,7 @@ use crate::sessions::{Activity, Entry, Identity};
 use client::{Client, ReadError};
 use course::Course;
 use held::Held;
+use home::Home;
 use last::Last;
 use login::Admitted;
 use place::Place;
@@ -78,6 +80,7 @@ pub(super) struct Session {
     collation: u16,
     server: MySqlServer,
     state: State,
+    home: Home,
     transaction: Transaction,
     /// When the current transaction began, among all of the process; 0: it has not asked for a backend yet.
     began: u64,
@@ -112,7 +115,8 @@ pub(super) async fn serve(mesh: Arc<Mesh>, entry: Option<Entry>, stream: ClientS
     };
     let version = mesh.mysql.version(&config).await;
     let server = server_of(&version);
-    let work = login::log_in(&mesh, client, entry.id, version);
+    // Boxed: it is large, and the session lives long after it.
+    let work = Box::pin(login::log_in(&mesh, client, entry.id, version));
     let guarded = entry.interrupt.guard(Reason::Drain, timeout(config.timeouts.handshake, work));
     let (client, admitted) = match guarded.await {
         Ok(Ok(Ok(done))) => {
@@ -181,6 +185,7 @@ impl Session {
             }
         };
         let mut session = Self {
+            home: Home::new(&mesh.config.load(), None, &admitted.user),
             user: admitted.user,
             collation: admitted.login.collation,
             transaction: Transaction::new(Dialect::MySql, ::transaction::TransactionType::Atomic),
@@ -218,7 +223,7 @@ impl Session {
 
     /// Makes this the session's logical database, and the type of its transactions the one configured for it.
     fn choose(&mut self, database: Option<(usize, String)>) {
-        self.state.database = database.as_ref().map(|(number, _)| *number);
+        self.set_database(database.as_ref().map(|(number, _)| *number));
         self.state.schema = database.map(|(_, name)| Arc::from(name.into_bytes()));
         self.state.system_schema = false;
         self.follow_transaction_type();
@@ -226,7 +231,7 @@ impl Session {
 
     /// Transactions get the type that is configured for this user and database.
     fn follow_transaction_type(&mut self) {
-        let config = self.mesh.config.load();
+        let config = self.config();
         let kind = match (config.user(&self.user), config.databases.get(self.database())) {
             (Some(user), Some(database)) => config.transaction_type_of(user, database),
             _ => config.transaction_type,
@@ -235,7 +240,6 @@ impl Session {
             TransactionType::Atomic => ::transaction::TransactionType::Atomic,
             TransactionType::Local => ::transaction::TransactionType::Local,
         };
-        drop(config);
         // Refused only once a shard was touched: then the transaction keeps its type.
         let _ = self.transaction.set_transaction_type(kind);
     }
@@ -244,17 +248,6 @@ impl Session {
         let database = self.state.schema.as_deref().map(String::from_utf8_lossy).unwrap_or_default().into_owned();
         let application = application.unwrap_or_else(|| self.entry.identity().application);
         self.entry.set_identity(Identity { user: self.user.clone(), database, application });
-    }
-
-    /// The logical database whose shards are used: the chosen one, else the first that the user may use.
-    fn database(&self) -> usize {
-        self.state.database.unwrap_or_else(|| {
-            let config = self.mesh.config.load();
-            let user = config.user(&self.user);
-            let usable = |name: &str| user.is_none_or(|user| user.may_use(name));
-            let mut databases = config.databases.iter();
-            databases.position(|d| d.protocol == Protocol::MySql && usable(&d.name)).unwrap_or(usize::MAX)
-        })
     }
 
     async fn run(&mut self, sequence: u8) {
@@ -313,8 +306,8 @@ impl Session {
         // A word that it did not ask for is read as the answer to the next command.
         self.told_up_to(1);
         loop {
-            let config = self.mesh.config.load();
-            let limit = config.limits.sql_bytes_max;
+            self.follow_config();
+            let limit = self.config().limits.sql_bytes_max;
             match Whole::find(&self.client.input, 0, limit) {
                 Ok(Some(whole)) => return Ok(Some(whole)),
                 Ok(None) => {}
@@ -325,15 +318,14 @@ impl Session {
                         }
                         other => (MeshError::Protocol(other.to_string()), 1),
                     };
-                    drop(config);
                     // The answer is numbered on from the packet that was one too many.
                     self.told_up_to(u8::try_from(packets % 256).unwrap_or_default());
                     return Err(self.say_farewell(Trouble::Broken(error)).await);
                 }
             }
             let inside = !self.transaction.branches().is_empty();
-            let idle = if inside { config.timeouts.transaction_idle } else { config.timeouts.session_idle };
-            drop(config);
+            let timeouts = &self.config().timeouts;
+            let idle = if inside { timeouts.transaction_idle } else { timeouts.session_idle };
             self.entry.set_activity(if inside { Activity::IdleInTransaction } else { Activity::Idle });
             self.silence.begin(self.course.latest(), idle);
             let heard = self.listen(if inside { Reason::Session } else { Reason::Drain }).await;

@@ -2,6 +2,8 @@
 //! left (`last`); and which logical database a statement means that names one. Out: statements that ask for nothing else
 //! (`local`).
 
+use std::sync::Arc;
+
 use sharding::lexer::{self, StatementKind, TokenKind, Tokens};
 
 use super::temporary::{mark, name};
@@ -121,8 +123,7 @@ impl Session {
 
     /// The logical database, if servers know it by another name.
     fn renamed_database(&self) -> Option<String> {
-        let config = self.mesh.config.load();
-        let database = config.databases.get(self.database()).filter(|_| self.in_own_schema())?;
+        let database = self.config().databases.get(self.database()).filter(|_| self.in_own_schema())?;
         database.shards.iter().any(|shard| shard.database != database.name).then(|| database.name.clone())
     }
 
@@ -132,12 +133,12 @@ impl Session {
     /// The database named is not for this user, or has several shards and is not the one that the session works on.
     pub(super) fn settle_database(&mut self, sql: &[u8]) -> Result<(), MeshError> {
         let own = self.in_own_schema();
-        let here = self.database();
-        let config = self.mesh.config.load_full();
-        if own && !self.is_relay() {
-            // The plan refuses what it does not know.
+        // The plan refuses what it does not know, and no database is named without a point.
+        if (own && !self.is_relay()) || !sql.contains(&b'.') {
             return Ok(());
         }
+        let here = self.database();
+        let config = Arc::clone(self.config());
         let others = config.databases.iter().enumerate().filter(|(number, database)| {
             let matters = !own || (*number != here && database.shards.len() > 1);
             database.protocol == Protocol::MySql && matters && has_word(sql, database.name.as_bytes())
@@ -166,7 +167,7 @@ impl Session {
             [] => Ok(()),
             [only] if only == here => Ok(()),
             [only] if !own && self.held.is_empty() && self.transaction.branches().is_empty() => {
-                self.state.database = Some(only);
+                self.set_database(Some(only));
                 self.follow_transaction_type();
                 Ok(())
             }

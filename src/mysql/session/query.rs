@@ -72,7 +72,7 @@ impl Session {
                 self.client.put_err(self.first, 1065, *b"42000", b"Query was empty");
                 Ok(())
             }
-            _ => self.several(scan, sql).await,
+            _ => Box::pin(self.several(scan, sql)).await,
         }
     }
 
@@ -157,7 +157,7 @@ impl Session {
             let said =
                 verbs::verb(sql, scanned.span, self.dialect()).map_err(|error| MeshError::Syntax(error.to_string()))?;
             if matches!(scanned.kind, StatementKind::Set | StatementKind::SetTransaction) {
-                return self.set(said, scanned, sql, wire, place).await;
+                return Box::pin(self.set(said, scanned, sql, wire, place)).await;
             }
             if let Some(said) = said
                 && self.obey_verb(&said, place).await?
@@ -190,8 +190,8 @@ impl Session {
         let routed = self.route(seen, &[]).await?;
         let access = access_of(base, &routed.plan.effects, scanned.kind);
         match &routed.bound {
-            Bound::Merge { .. } => self.scatter(&routed, sql, None, access, &facts, place).await,
-            Bound::Spread { .. } => self.spread(&routed, sql, None, &facts, place).await,
+            Bound::Merge { .. } => Box::pin(self.scatter(&routed, sql, None, access, &facts, place)).await,
+            Bound::Spread { .. } => Box::pin(self.spread(&routed, sql, None, &facts, place)).await,
             Bound::Single { .. } | Bound::Local => {
                 let shard = self.single_shard(&routed, &facts)?;
                 let text = self.text_for(&routed, sql, shard)?;

@@ -84,7 +84,7 @@ impl Session {
     /// error, the backend is gone from `held`.
     /// The server numbers its packets from `first`.
     pub(super) async fn relay(&mut self, index: usize, passing: Passing, first: u8) -> Outcome<Report> {
-        let limit = self.mesh.config.load().timeouts.statement;
+        let limit = self.config().timeouts.statement;
         let deadline = limit.map(|limit| Instant::now() + limit);
         let capabilities = self.held.get(index).map_or(0, |held| held.lease.capabilities);
         let mut scanner = Scanner::new(passing.answer, capabilities);
@@ -145,7 +145,7 @@ impl Session {
                     let error = io::Error::other("LOAD DATA LOCAL behind another statement is not passed on");
                     return Err(Fault::Backend(error));
                 }
-                pass_file(client, backend).await?;
+                Box::pin(pass_file(client, backend)).await?;
                 scanner.infile_sent();
             }
             if scanner.is_done() {
@@ -168,7 +168,8 @@ impl Session {
                     (deadline, killed) = (None, true);
                     let limit = mesh.config.load().timeouts.cancel;
                     let pools = std::sync::Arc::clone(&mesh.mysql.pools);
-                    match kill::kill(&pools, key, backend.start_kill(), true, limit).await {
+                    let killing = Box::pin(kill::kill(&pools, key, backend.start_kill(), true, limit));
+                    match killing.await {
                         Ok(landed) => backend.kill_landed(&landed),
                         Err(error) => tracing::warn!(%error, "a statement could not be killed"),
                     }

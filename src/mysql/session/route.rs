@@ -106,8 +106,7 @@ impl Session {
         {
             return Some(Arc::clone(catalog));
         }
-        let config = self.mesh.config.load();
-        let name = &config.databases.get(number)?.name;
+        let name = &self.config().databases.get(number)?.name;
         let catalog = self.mesh.catalog.database(Protocol::MySql, name)?;
         self.catalogued.catalog = Some((number, Arc::clone(&catalog)));
         Some(catalog)
@@ -122,14 +121,6 @@ impl Session {
         {
             catalog.suspect();
         }
-    }
-
-    /// Whether every statement goes to the one shard there is, as it came.
-    pub(super) fn is_relay(&self) -> bool {
-        let config = self.mesh.config.load();
-        config.databases.get(self.database()).is_none_or(|database| {
-            database.shards.len() == 1 && database.shards.iter().all(|shard| shard.database == database.name)
-        })
     }
 
     /// Plans one statement and binds its values.

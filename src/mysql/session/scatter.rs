@@ -47,7 +47,7 @@ impl Session {
             return Err(internal("a merge without its plan"));
         };
         let limits = {
-            let config = self.mesh.config.load();
+            let config = self.config();
             Limits { rows_max: config.limits.merge_rows_max, bytes_max: config.limits.merge_bytes_max }
         };
         self.refuse_state_elsewhere(shards, facts.flags)?;

@@ -99,7 +99,7 @@ impl Session {
     }
 
     fn refuse_global(&self) -> Outcome<()> {
-        let config = self.mesh.config.load();
+        let config = self.config();
         let shards = config.databases.get(self.database()).map_or(1, |database| database.shards.len());
         if shards > 1 {
             return Err(MeshError::Unsupported("SET GLOBAL over several shards".to_owned()).into());

@@ -86,13 +86,6 @@ impl Session {
         held.map_or_else(|| self.default_shard(), |held| held.shard)
     }
 
-    /// The shard for what is nowhere declared.
-    pub(super) fn default_shard(&self) -> ShardIndex {
-        let config = self.mesh.config.load();
-        let shard = config.databases.get(self.database()).map_or(0, |database| database.default_shard);
-        ShardIndex::try_from(shard).unwrap_or(0)
-    }
-
     /// Runs a statement on one shard and passes its answer. `access` is what it does there; `None` stays outside of
     /// transactions.
     pub(super) async fn run_single(

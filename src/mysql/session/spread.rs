@@ -210,7 +210,7 @@ impl Session {
         answer: Answer,
         mut on_packet: impl FnMut(Event, &[u8]) + std::marker::Send,
     ) -> Outcome<()> {
-        let patience = self.mesh.config.load().timeouts.statement;
+        let patience = self.config().timeouts.statement;
         let mut deadline = patience.map(|patience| Instant::now() + patience);
         let Some(held) = self.held.get_mut(index) else { return Err(internal("a backend vanished")) };
         let mut scanner = Scanner::new(answer, held.lease.capabilities);

@@ -67,7 +67,7 @@ impl Prepared {
 
 impl Session {
     pub(super) async fn statement_prepare(&mut self, sql: &[u8], wire: &[u8]) -> Outcome<()> {
-        let most = self.mesh.config.load().limits.session_statements_max;
+        let most = self.config().limits.session_statements_max;
         if self.statements.open.len() >= most {
             return Err(
                 MeshError::Limit(format!("too many prepared statements in one session (at most {most})")).into()
@@ -126,7 +126,7 @@ impl Session {
 
     /// Notes that a backend has a statement, and has it close what it should not keep.
     fn remember(&mut self, shard: ShardIndex, key: StatementKey, id: u32) {
-        let most = self.mesh.config.load().limits.backend_statements_max;
+        let most = self.config().limits.backend_statements_max;
         let Some(held) = self.held.iter_mut().find(|held| held.shard == shard) else { return };
         for old in held.lease.memory.remember_statement(key, id, most) {
             let mut payload = vec![code::STATEMENT_CLOSE];
@@ -233,9 +233,11 @@ impl Session {
         match &routed.bound {
             Bound::Merge { .. } => {
                 self.refuse_cursor(execute)?;
-                self.scatter(&routed, &sql, Some(&bindings), access, &facts, self.first()).await.map(|_| ())
+                Box::pin(self.scatter(&routed, &sql, Some(&bindings), access, &facts, self.first())).await.map(|_| ())
             }
-            Bound::Spread { .. } => self.spread(&routed, &sql, Some(&bindings), &facts, self.first()).await.map(|_| ()),
+            Bound::Spread { .. } => {
+                Box::pin(self.spread(&routed, &sql, Some(&bindings), &facts, self.first())).await.map(|_| ())
+            }
             Bound::Single { .. } | Bound::Local => {
                 let shard = self.single_shard(&routed, &facts)?;
                 let text = self.text_for(&routed, &sql, shard)?;
@@ -302,7 +304,7 @@ impl Session {
         let said =
             verbs::verb(sql, scanned.span, self.dialect()).map_err(|error| MeshError::Syntax(error.to_string()))?;
         if is_set {
-            self.set(said, scanned, sql, None, self.first()).await?;
+            Box::pin(self.set(said, scanned, sql, None, self.first())).await?;
             return Ok(true);
         }
         match said {
@@ -355,7 +357,7 @@ impl Session {
     }
 
     pub(super) fn statement_long_data(&mut self, id: u32, parameter: u16, data: &[u8]) {
-        let limit = self.mesh.config.load().limits.sql_bytes_max;
+        let limit = self.config().limits.sql_bytes_max;
         // There is no answer to this command: what is wrong shows at EXECUTE.
         let Some(prepared) = self.statements.open.get_mut(&id) else { return };
         let held: usize = prepared.long_data.iter().map(|(_, bytes)| bytes.len()).sum();

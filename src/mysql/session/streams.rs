@@ -40,7 +40,7 @@ pub(super) struct Stream {
 impl Session {
     /// The next packet of a stream. An ERR of the server is an error here.
     pub(super) async fn stream_packet(&mut self, stream: &mut Stream, limit: usize) -> Outcome<(Event, Bytes)> {
-        let patience = self.mesh.config.load().timeouts.statement;
+        let patience = self.config().timeouts.statement;
         let mut deadline = patience.map(|patience| Instant::now() + patience);
         loop {
             let Some(index) = self.held.iter().position(|held| held.shard == stream.shard) else {
@@ -95,8 +95,8 @@ impl Session {
         let (key, kill) = (*held.lease.key(), held.lease.start_kill());
         // The KILL may come when the statement has ended: nobody else's next statement shall meet it.
         held.unclean = true;
-        let limit = self.mesh.config.load().timeouts.cancel;
-        match kill::kill(&self.mesh.mysql.pools, key, kill, true, limit).await {
+        let limit = self.config().timeouts.cancel;
+        match Box::pin(kill::kill(&self.mesh.mysql.pools, key, kill, true, limit)).await {
             Ok(landed) => {
                 if let Some(held) = self.held.get_mut(index) {
                     held.lease.kill_landed(&landed);

@@ -152,7 +152,7 @@ impl Session {
     }
 
     fn all_shards(&self) -> Arc<[ShardIndex]> {
-        let config = self.mesh.config.load();
+        let config = self.config();
         let count = config.databases.get(self.database()).map_or(1, |database| database.shards.len());
         (0..count).filter_map(|shard| ShardIndex::try_from(shard).ok()).collect()
     }

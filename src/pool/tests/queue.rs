@@ -18,6 +18,36 @@ async fn an_idle_backend_is_used_again_last_one_first() {
 }
 
 #[tokio::test]
+async fn a_door_gives_what_is_idle_and_alive_and_nothing_while_somebody_waits() {
+    let (pools, _servers) = pools(2);
+    let door = pools.door(&Key(0, 0)).unwrap();
+    let idle = || door.idle(1, WorkerId(0), Instant::now());
+    assert!(idle().is_none(), "nothing was opened yet");
+    let first = pools.acquire(&Key(0, 0), &asker(1), soon()).await.unwrap();
+    let second = pools.acquire(&Key(0, 0), &asker(1), soon()).await.unwrap();
+    first.give_back();
+    second.alive.store(false, Ordering::SeqCst);
+    second.give_back();
+    let lease = idle().expect("the first");
+    assert_eq!((lease.number, lease.moves), (0, 0));
+    assert!(idle().is_none(), "the dead one was closed");
+    assert_eq!(only(&pools).keys[0].closed[CloseReason::Dead as usize], 1);
+    lease.give_back();
+    let moved = door.idle(1, WorkerId(1), Instant::now()).expect("of another worker");
+    let last = pools.acquire(&Key(0, 0), &asker(1), soon()).await.unwrap();
+    let key = Key(0, 0);
+    let third = asker(3);
+    let mut waiting = Box::pin(pools.acquire(&key, &third, soon()));
+    assert!(poll_once(&mut waiting).is_pending());
+    assert_eq!(moved.moves, 1);
+    moved.give_back();
+    assert!(idle().is_none(), "it is the waiter's");
+    last.give_back();
+    assert!(waiting.await.is_ok());
+    assert!(idle().is_some());
+}
+
+#[tokio::test]
 async fn a_dropped_lease_closes_and_frees() {
     let (pools, servers) = pools(1);
     drop(pools.acquire(&Key(0, 0), &asker(1), soon()).await.unwrap());
