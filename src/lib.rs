@@ -18,6 +18,7 @@ pub mod mysql;
 pub mod plans;
 pub mod pool;
 pub mod postgres;
+pub mod read_room;
 pub mod scans;
 pub mod serve;
 pub mod sessions;

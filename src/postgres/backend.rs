@@ -24,9 +24,10 @@ use super::peers::{Peer, Peers};
 use super::settings::{self, Settings};
 use crate::config::Config;
 use crate::pool::{self, ConnectError, PoolKey, ShardId};
+use crate::read_room::ReadRoom;
 
-/// Bytes asked for in one read of a server's answer.
-const READ_BYTES: usize = 64 << 10;
+/// How much of a server's answer is read at most in one go.
+const READ_MAX: usize = 64 << 10;
 
 /// The shortest timeout of statements that a server may have by default, where no session set one.
 const LONG: Duration = Duration::from_millis(50);
@@ -150,6 +151,7 @@ pub struct Backend {
     pub memory: Memory,
     /// What the server reported when the connection was opened.
     pub parameters: Arc<Vec<(String, String)>>,
+    room: ReadRoom,
     /// Bytes read that were not counted yet.
     pub read: usize,
     /// Bytes written that were not counted yet.
@@ -232,13 +234,16 @@ impl Backend {
     pub fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         // No memory before there is something to put into it.
         ready!(self.stream.poll_read_ready(cx))?;
-        self.input.reserve(READ_BYTES);
+        self.input.reserve(self.room.bytes());
+        let room = self.input.capacity() - self.input.len();
         // Not `try_read`: only this way a read that leaves room counts as the last one, which saves asking in vain.
         // Limited, since the buffer may be one that has grown.
         let mut room = (&mut self.input).limit(READ_BYTES);
         let reading = self.stream.read_buf(&mut room);
         let done = ready!(pin!(reading).poll(cx));
-        self.read += *done.as_ref().unwrap_or(&0);
+        let count = *done.as_ref().unwrap_or(&0);
+        self.room.took(count, room);
+        self.read += count;
         Poll::Ready(done)
     }
 
@@ -374,6 +379,7 @@ impl pool::Connector for Connector {
             pipeline: Pipeline::default(),
             memory: Memory { settings: settings::none(), ..Memory::default() },
             parameters: Arc::default(),
+            room: ReadRoom::new(READ_MAX),
             read: 0,
             written: 0,
             cancel: CancelToken { address, process_id: 0, key: Vec::new() },

@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Buf, BufMut, BytesMut};
+use bytes::{Buf, BytesMut};
 use protocol::mysql::capability::{self, Capabilities, status};
 use protocol::mysql::packet::{Whole, put_packet_with};
 use protocol::mysql::reply::{EofPacket, ErrPacket, OkPacket};
@@ -18,10 +18,12 @@ use tokio::time::timeout;
 use super::place::Place;
 use crate::error_code::MeshError;
 use crate::listen::client_stream::ClientStream;
+use crate::read_room::ReadRoom;
 
-const READ_ROOM: usize = 8 * 1024;
-/// Most bytes taken by one read, however large the buffer has grown.
-const READ_MAX: usize = 256 * 1024;
+/// How much is read from a client at most in one go.
+const READ_MAX: usize = 16 * 1024;
+/// Bytes up to here are copied behind what is to be written anyway, to save a write.
+const COPIED_MAX: usize = 8 * 1024;
 /// A write buffer that grew beyond this is given back after a write.
 const BUFFER_KEPT: usize = 64 * 1024;
 
@@ -35,6 +37,7 @@ pub struct Client {
     /// The client's flags, as far as we offered them.
     pub capabilities: Capabilities,
     write_timeout: Duration,
+    room: ReadRoom,
     /// Bytes read and not counted yet.
     pub read: usize,
     /// Bytes written and not counted yet.
@@ -45,7 +48,16 @@ impl Client {
     /// A client that has just connected.
     #[must_use]
     pub fn new(stream: ClientStream, write_timeout: Duration) -> Self {
-        Self { stream, input: BytesMut::new(), output: Vec::new(), capabilities: 0, write_timeout, read: 0, written: 0 }
+        Self {
+            stream,
+            input: BytesMut::new(),
+            output: Vec::new(),
+            capabilities: 0,
+            write_timeout,
+            room: ReadRoom::new(READ_MAX),
+            read: 0,
+            written: 0,
+        }
     }
 
     /// The stream.
@@ -79,9 +91,10 @@ impl Client {
             }
             ready!(tcp.poll_read_ready(cx))?;
         }
-        self.input.reserve(READ_ROOM);
-        let mut room = (&mut self.input).limit(READ_MAX);
-        let count = ready!(pin!(self.stream.read_buf(&mut room)).poll(cx))?;
+        self.input.reserve(self.room.bytes());
+        let room = self.input.capacity() - self.input.len();
+        let count = ready!(pin!(self.stream.read_buf(&mut self.input)).poll(cx))?;
+        self.room.took(count, room);
         self.read += count;
         Poll::Ready(Ok(count))
     }
@@ -115,7 +128,7 @@ impl Client {
             self.written += bytes.len();
             return write(&mut self.stream, bytes, self.write_timeout).await;
         }
-        if bytes.len() <= READ_ROOM {
+        if bytes.len() <= COPIED_MAX {
             self.output.extend_from_slice(bytes);
             return self.flush().await;
         }

@@ -5,16 +5,15 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, BufMut, BytesMut};
+use bytes::{Buf, BytesMut};
 use protocol::postgres::wire::{self, WireError};
 use tokio::io::{AsyncReadExt, AsyncWrite};
 
 use crate::listen::client_stream::ClientStream;
+use crate::read_room::ReadRoom;
 
-/// Room made for one read.
-const READ_BYTES: usize = 16 << 10;
-/// Most bytes taken by one read, however large the buffer has grown.
-const READ_MAX: usize = 256 << 10;
+/// How much is read from a client at most in one go.
+const READ_MAX: usize = 16 << 10;
 
 /// A client's stream with its buffers.
 pub struct Client {
@@ -25,6 +24,7 @@ pub struct Client {
     pub output: BytesMut,
     /// Bytes of an oversized message that are still to be dropped.
     skip: usize,
+    room: ReadRoom,
     /// Bytes read that were not counted yet.
     pub read: usize,
     /// Bytes written that were not counted yet.
@@ -45,7 +45,8 @@ pub enum Next {
 impl Client {
     /// A client with nothing read yet.
     pub fn new(stream: ClientStream) -> Self {
-        Self { stream, input: BytesMut::new(), output: BytesMut::new(), skip: 0, read: 0, written: 0 }
+        let (input, output) = (BytesMut::new(), BytesMut::new());
+        Self { stream, input, output, skip: 0, room: ReadRoom::new(READ_MAX), read: 0, written: 0 }
     }
 
     /// The stream below.
@@ -108,12 +109,14 @@ impl Client {
             // No memory before there is something to put into it.
             ready!(tcp.poll_read_ready(cx))?;
         }
-        self.input.reserve(READ_BYTES);
+        self.input.reserve(self.room.bytes());
+        let room = self.input.capacity() - self.input.len();
         // Not `try_read`: only this way a read that leaves room counts as the last one, which saves asking in vain.
-        let mut room = (&mut self.input).limit(READ_MAX);
-        let reading = self.stream.read_buf(&mut room);
+        let reading = self.stream.read_buf(&mut self.input);
         let done = ready!(pin!(reading).poll(cx));
-        self.read += *done.as_ref().unwrap_or(&0);
+        let count = *done.as_ref().unwrap_or(&0);
+        self.room.took(count, room);
+        self.read += count;
         Poll::Ready(done)
     }
 

@@ -14,7 +14,7 @@ use super::relay::{self, Broken, Goal, Watch};
 use crate::error_code::MeshError;
 use crate::interrupt::{Halt, Reason};
 use crate::pool::{AcquireError, Asker, Backend as _, CloseReason, Lease, ShardId};
-use crate::postgres::backend::{Connector, Key};
+use crate::postgres::backend::{Connector, Key, Memory};
 use crate::sessions::Activity;
 
 /// No more is prepared for a client while so much waits to be sent to it.
@@ -72,7 +72,7 @@ impl Session {
         let mut lease = self.lease(shard).await?;
         // One growth for the messages of a batch instead of several.
         lease.output.reserve(OUTPUT_ROOM);
-        if !lease.memory.late && Arc::ptr_eq(&lease.memory.settings, &self.settings) {
+        if !lease.memory.late && self.has_settings(&mut lease.memory) {
             self.held.push(Held { shard, lease, fresh: false, untried: true, aligned: 0 });
             return Ok(self.held.len() - 1);
         }
@@ -87,6 +87,23 @@ impl Session {
             // Boxed: it is seldom, and large.
             None => Box::pin(self.acquire(shard)).await,
         }
+    }
+
+    /// Whether a backend has the session's settings. Those that are equal become one and the same, so that this is soon
+    /// seen at a glance: of two the one that lies lower, so that all sessions and backends end up with the same.
+    fn has_settings(&mut self, memory: &mut Memory) -> bool {
+        if Arc::ptr_eq(&memory.settings, &self.settings) {
+            return true;
+        }
+        if *memory.settings != *self.settings {
+            return false;
+        }
+        if Arc::as_ptr(&memory.settings) < Arc::as_ptr(&self.settings) {
+            self.settings = Arc::clone(&memory.settings);
+        } else {
+            memory.settings = Arc::clone(&self.settings);
+        }
+        true
     }
 
     /// A backend that can be had without waiting.
