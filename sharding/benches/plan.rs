@@ -20,7 +20,7 @@ fn main() {
 
 fn schema() -> Schema {
     let shards = (0..2).map(|n| ShardInfo { name: format!("s{n}"), database: "shop".to_owned() }).collect();
-    let rows = RowsWhere::Sharded { key: vec!["id".to_owned()], function: Function::Hash };
+    let rows = RowsWhere::Sharded { key: vec!["id".to_owned()], function: Function::Hash, unique_per_shard: false };
     let rule = TableRule { schema: None, name: "sbtest1".to_owned(), rows };
     let sql = "create table sbtest1 (id int not null primary key, k int, c char(120), pad char(60))";
     Schema::from_sql(Protocol::MySql, "shop", shards, sql, &[rule]).expect("a schema")

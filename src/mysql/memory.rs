@@ -1,8 +1,10 @@
 //! What state a backend has, and what to send so that it has a session's state.
 //! Out: how the state became known (`session::state`), sending.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+
+use hashbrown::HashMap;
 
 /// System variables of a session that are not at the server's default: name to value, as the server reports them.
 pub type Variables = BTreeMap<Box<[u8]>, Box<[u8]>>;

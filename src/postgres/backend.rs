@@ -1,7 +1,6 @@
 //! A connection to a PostgreSQL server: opened and logged in, with what we know of its state.
 //! Out: whose statements run on it; when it is clean enough for the pool.
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -12,6 +11,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::{Buf, BufMut, BytesMut};
+use hashbrown::HashMap;
 use protocol::postgres::backend::{self as messages, AuthenticationRequest};
 use protocol::postgres::password::Login;
 use protocol::postgres::wire::{self, HELD_BYTES_MAX};
@@ -113,6 +113,15 @@ impl Memory {
     #[must_use]
     pub fn is_shareable(&self) -> bool {
         !self.untracked && !self.unlearnt && !self.settings.end_idle_connections()
+    }
+
+    /// Notes a use of a statement if the backend has it; true then.
+    pub fn uses_again(&mut self, statement: u64) -> bool {
+        self.clock += 1;
+        self.statements.get_mut(&statement).is_some_and(|used| {
+            *used = self.clock;
+            true
+        })
     }
 
     /// Notes a use of a statement. True if the backend has it already.
@@ -232,14 +241,12 @@ impl Backend {
 
     /// Reads what is there. Ready with 0 at the end of the stream.
     pub fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        // No memory before there is something to put into it.
-        ready!(self.stream.poll_read_ready(cx))?;
-        self.input.reserve(self.room.bytes());
-        let room = self.input.capacity() - self.input.len();
+        let room = self.room.bytes();
+        self.input.reserve(room);
+        // Buffers change hands and grow: a read that filled one would make the next one larger still.
+        let mut space = (&mut self.input).limit(room);
         // Not `try_read`: only this way a read that leaves room counts as the last one, which saves asking in vain.
-        // Limited, since the buffer may be one that has grown.
-        let mut room = (&mut self.input).limit(READ_BYTES);
-        let reading = self.stream.read_buf(&mut room);
+        let reading = self.stream.read_buf(&mut space);
         let done = ready!(pin!(reading).poll(cx));
         let count = *done.as_ref().unwrap_or(&0);
         self.room.took(count, room);
@@ -438,6 +445,7 @@ mod tests {
             pipeline: Pipeline::default(),
             memory: Memory::default(),
             parameters: Arc::default(),
+            room: ReadRoom::new(READ_MAX),
             read: 0,
             written: 0,
             cancel: CancelToken { address, process_id: 7, key: vec![1, 2, 3, 4] },

@@ -14,6 +14,7 @@ use sharding::lexer::{Fingerprint, Flags, Literal, Span, StatementKind};
 pub struct Statement {
     /// Never used again in this process.
     pub number: u64,
+    name: Box<[u8]>,
     /// Its text, as the client sent it.
     pub sql: Box<[u8]>,
     /// Parameter types that the client prescribed.
@@ -91,8 +92,8 @@ impl Statement {
 
     /// Its name on every backend.
     #[must_use]
-    pub fn name(&self) -> Vec<u8> {
-        name_of(self.number)
+    pub fn name(&self) -> &[u8] {
+        &self.name
     }
 }
 
@@ -140,8 +141,10 @@ impl Statements {
         if let Some(known) = place.upgrade() {
             return known;
         }
+        let number = self.last.fetch_add(1, Ordering::Relaxed) + 1;
         let statement = Arc::new(Statement {
-            number: self.last.fetch_add(1, Ordering::Relaxed) + 1,
+            number,
+            name: name_of(number).into(),
             sql: sql.into(),
             types,
             lexed,

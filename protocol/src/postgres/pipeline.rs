@@ -217,6 +217,9 @@ impl Pipeline {
     /// What the server answers next.
     #[must_use]
     pub fn current(&self) -> Option<(Sent, Audience)> {
+        if let Some(Step::Answer(sent, audience)) = self.steps.front() {
+            return Some((*sent, *audience));
+        }
         self.steps.iter().find_map(|step| match step {
             Step::Answer(sent, audience) => Some((*sent, *audience)),
             Step::Insert(_) => None,
@@ -228,6 +231,9 @@ impl Pipeline {
     /// # Errors
     /// [`WireError`] if the server sent what it may not: the connection must be closed.
     pub fn advance(&mut self, bytes: &[u8], observer: &mut impl Observer) -> Result<Segment, WireError> {
+        if bytes.is_empty() && (self.passing.is_some() || !matches!(self.steps.front(), Some(Step::Insert(_)))) {
+            return Ok(Segment::More);
+        }
         let mut at = 0;
         let mut to_client: Option<bool> = None;
         loop {

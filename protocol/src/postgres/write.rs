@@ -16,9 +16,9 @@ pub fn put_raw(out: &mut impl Sink, tag: u8, parts: &[&[u8]]) {
     let length: usize = parts.iter().map(|part| part.len()).sum::<usize>() + 4;
     // Bodies of ours are bounded by the messages they are made from, all below 1 GiB.
     let length = u32::try_from(length).unwrap_or(u32::MAX);
-    out.put(&[tag]);
-    out.put(&length.to_be_bytes());
-    for part in parts {
+    let [a, b, c, d] = length.to_be_bytes();
+    out.put(&[tag, a, b, c, d]);
+    for part in parts.iter().filter(|part| !part.is_empty()) {
         out.put(part);
     }
 }
@@ -139,7 +139,8 @@ pub fn describe(out: &mut impl Sink, target: Target, name: &[u8]) {
 
 /// `Execute`; `rows_max` 0 means all rows.
 pub fn execute(out: &mut impl Sink, portal: &[u8], rows_max: i32) {
-    put_raw(out, b'E', &[clean(portal), &[0], &rows_max.to_be_bytes()]);
+    let [a, b, c, d] = rows_max.to_be_bytes();
+    put_raw(out, b'E', &[clean(portal), &[0, a, b, c, d]]);
 }
 
 /// `Close`.

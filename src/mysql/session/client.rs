@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, BufMut, BytesMut};
 use protocol::mysql::capability::{self, Capabilities, status};
 use protocol::mysql::packet::{Whole, put_packet_with};
 use protocol::mysql::reply::{EofPacket, ErrPacket, OkPacket};
@@ -91,9 +91,10 @@ impl Client {
             }
             ready!(tcp.poll_read_ready(cx))?;
         }
-        self.input.reserve(self.room.bytes());
-        let room = self.input.capacity() - self.input.len();
-        let count = ready!(pin!(self.stream.read_buf(&mut self.input)).poll(cx))?;
+        let room = self.room.bytes();
+        self.input.reserve(room);
+        let mut space = (&mut self.input).limit(room);
+        let count = ready!(pin!(self.stream.read_buf(&mut space)).poll(cx))?;
         self.room.took(count, room);
         self.read += count;
         Poll::Ready(Ok(count))

@@ -1,9 +1,9 @@
 //! Prepared statements of the binary protocol: they belong to the session, and are prepared on whatever backend runs them.
 //! Out: the backends' memory of them (`memory`).
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use hashbrown::HashMap;
 use protocol::mysql::command::code;
 use protocol::mysql::execute::Execute;
 use protocol::mysql::packet::{put_packet, put_packet_with};

@@ -5,7 +5,7 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, BufMut, BytesMut};
 use protocol::postgres::wire::{self, WireError};
 use tokio::io::{AsyncReadExt, AsyncWrite};
 
@@ -109,10 +109,11 @@ impl Client {
             // No memory before there is something to put into it.
             ready!(tcp.poll_read_ready(cx))?;
         }
-        self.input.reserve(self.room.bytes());
-        let room = self.input.capacity() - self.input.len();
+        let room = self.room.bytes();
+        self.input.reserve(room);
+        let mut space = (&mut self.input).limit(room);
         // Not `try_read`: only this way a read that leaves room counts as the last one, which saves asking in vain.
-        let reading = self.stream.read_buf(&mut self.input);
+        let reading = self.stream.read_buf(&mut space);
         let done = ready!(pin!(reading).poll(cx));
         let count = *done.as_ref().unwrap_or(&0);
         self.room.took(count, room);

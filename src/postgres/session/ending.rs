@@ -11,6 +11,7 @@ use super::Session;
 use super::fault::{self, Fault, Stop};
 use super::relay::{Goal, send_ahead};
 use crate::error_code::MeshError;
+use crate::pool::Backend as _;
 
 /// How a `Sync` went.
 enum Synced {
@@ -53,6 +54,15 @@ impl Session {
             self.batch.unsynced.push(shard);
         }
         Ok(index)
+    }
+
+    /// The backend that the batch goes to already, if nothing stands between a message and sending it there.
+    pub(super) fn ready_target(&self, shard: ShardIndex) -> Option<usize> {
+        let alone = self.transaction.status() == Status::Idle && self.transaction.branches().is_empty();
+        if self.batch.target != Some(shard) || !alone || self.unlearnt || !self.batch.unsynced.contains(&shard) {
+            return None;
+        }
+        self.held.iter().position(|held| held.shard == shard && held.lease.is_out_of_reach())
     }
 
     /// What was written in this batch so far becomes part of a transaction, because a write on another shard follows, or a
@@ -148,8 +158,8 @@ impl Session {
             // A server ignores it while it takes COPY data.
             return Ok(());
         }
-        if !self.batch.failed {
-            let done = self.resolve_deferred(None).await;
+        if !self.batch.failed && self.batch.deferred.is_some() {
+            let done = Box::pin(self.resolve_deferred(None)).await;
             self.or_fail(done).await?;
         }
         match self.sync(false).await {
@@ -182,7 +192,9 @@ impl Session {
         let mut shards = std::mem::take(&mut self.batch.unsynced);
         // The one that may answer to the client comes last.
         shards.sort_by_key(|shard| Some(*shard) == target);
-        for shard in shards {
+        let mut at = 0;
+        while let Some(shard) = shards.get(at).copied() {
+            at += 1;
             let Some(index) = self.held.iter().position(|held| held.shard == shard) else { continue };
             let last = Some(shard) == target && !self.batch.failed_here && !self.batch.piped && !quiet;
             let backend = &mut *self.held[index].lease;
@@ -210,6 +222,9 @@ impl Session {
             concluded = true;
             self.after(index)?;
             if last {
+                // Its memory serves the next batch.
+                shards.clear();
+                self.batch.unsynced = shards;
                 return Ok(Synced::Told);
             }
         }

@@ -165,6 +165,12 @@ impl Session {
         self.supply(index, &name, &statement, Audience::Client).await
     }
 
+    /// Whether a backend has a statement that is used now, under the name that it gets for one of the client's.
+    fn has(&mut self, index: usize, name: &[u8], statement: &Statement) -> bool {
+        let memory = &mut self.held[index].lease.memory;
+        if name.is_empty() { memory.unnamed == Some(statement.number) } else { memory.uses_again(statement.number) }
+    }
+
     /// Makes sure that a backend has a statement. `Audience::Client`: a `Parse` of the client is answered by this.
     pub(super) async fn supply(
         &mut self,
@@ -191,7 +197,7 @@ impl Session {
             }
             return Ok(());
         }
-        write::parse(&mut backend.output, &statement.name(), &statement.sql, statement.types.iter().copied());
+        write::parse(&mut backend.output, statement.name(), &statement.sql, statement.types.iter().copied());
         backend.pipeline.sent(Sent::Parse, audience);
         self.batch.parses.push(statement.number);
         let surplus = backend.memory.surplus(max);
@@ -258,10 +264,8 @@ impl Session {
                 return self.set_portal(bind.portal, Portal::Several(Arc::new(parked)));
             }
         };
-        if deferred {
-            self.resolve_deferred(Some(shard)).await?;
-        } else {
-            self.resolve_deferred(None).await?;
+        if self.batch.deferred.is_some() {
+            Box::pin(self.resolve_deferred(deferred.then_some(shard))).await?;
         }
         let (kind, effects) = (statement.lexed.kind, self.effects_of(&statement.lexed, &statement.sql, Some(bind)));
         let (mut effects, mut asks, mut instead) = (effects, effects.asks_values, None);
@@ -283,7 +287,9 @@ impl Session {
         let there = |original: &Arc<Statement>| self.held[index].lease.memory.statements.contains_key(&original.number);
         let statement = original.filter(there).unwrap_or(statement);
         // With an error in it, it fails as the client wrote it.
-        self.supply(index, bind.statement, &statement, Audience::ClientErrors).await?;
+        if !self.has(index, bind.statement, &statement) {
+            Box::pin(self.supply(index, bind.statement, &statement, Audience::ClientErrors)).await?;
+        }
         for named in naming.iter().flat_map(|naming| &naming.statements) {
             self.supply(index, b"i", named, Audience::ClientErrors).await?;
         }
@@ -292,11 +298,11 @@ impl Session {
         }
         let backend = &mut *self.held[index].lease;
         if let Some(instead) = &instead {
-            write::bind_as(&mut backend.output, bind.portal, &instead.name(), bind.tail);
+            write::bind_as(&mut backend.output, bind.portal, instead.name(), bind.tail);
         } else if bind.statement.is_empty() {
             backend.output.extend_from_slice(frame);
         } else {
-            write::bind_as(&mut backend.output, bind.portal, &statement.name(), bind.tail);
+            write::bind_as(&mut backend.output, bind.portal, statement.name(), bind.tail);
         }
         backend.pipeline.sent(Sent::Bind, Audience::Client);
         self.batch.bound = Some(statement.number);
@@ -308,7 +314,7 @@ impl Session {
         let aim = signal.map(|signal| signal.aim);
         let restoring = self.restoring(statement.lexed.verb.as_ref()).map(Arc::from);
         self.set_portal(bind.portal, Portal::Backend { shard, kind, effects, taking, aim, restoring })?;
-        self.relieve(index).await
+        self.relieve_if_much(index).await
     }
 
     pub(super) fn set_portal(&mut self, name: &[u8], portal: Portal) -> Result<(), Fault> {
@@ -336,9 +342,9 @@ impl Session {
         let index = self.target(shard, Access::Read).await?;
         let statement = if name.is_empty() { statement } else { self.as_read(index, &statement) };
         self.supply(index, name, &statement, Audience::ClientErrors).await?;
-        let own_name = if name.is_empty() { Vec::new() } else { statement.name() };
+        let own_name = if name.is_empty() { b"" } else { statement.name() };
         let backend = &mut *self.held[index].lease;
-        write::describe(&mut backend.output, Target::Statement, &own_name);
+        write::describe(&mut backend.output, Target::Statement, own_name);
         backend.pipeline.sent(Sent::DescribeStatement, Audience::Client);
         self.relieve(index).await
     }
@@ -366,7 +372,9 @@ impl Session {
     }
 
     async fn execute(&mut self, name: &[u8], rows_max: i32) -> Result<(), Fault> {
-        self.resolve_deferred(None).await?;
+        if self.batch.deferred.is_some() {
+            Box::pin(self.resolve_deferred(None)).await?;
+        }
         self.entry.statements.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let (shard, kind, effects, taking, aim, restoring) = match self.portals.get(name) {
             Some(Portal::Session(statement)) => {
@@ -387,7 +395,10 @@ impl Session {
         if let Some(aim) = aim {
             self.strike(aim)?;
         }
-        let index = self.target(shard, Access::Read).await?;
+        let index = match self.ready_target(shard) {
+            Some(index) => index,
+            None => self.target(shard, Access::Read).await?,
+        };
         if let Some((taking, alone)) = &taking {
             self.note_taken(index, taking, *alone);
         }
@@ -406,7 +417,7 @@ impl Session {
             // What comes next must know which statements the server still has.
             return self.flush_target().await;
         }
-        self.relieve(index).await
+        self.relieve_if_much(index).await
     }
 
     /// A statement that the session obeys itself: what was sent before must have been answered.

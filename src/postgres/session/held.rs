@@ -319,6 +319,14 @@ impl Session {
         }
     }
 
+    /// As [`Self::relieve`], where mostly it is not.
+    pub(super) async fn relieve_if_much(&mut self, index: usize) -> Result<(), Fault> {
+        if self.held[index].lease.output.len() > PENDING_MAX {
+            Box::pin(self.relieve(index)).await?;
+        }
+        Ok(())
+    }
+
     /// Sends part of what waits for a backend, if it is much.
     pub(super) async fn relieve(&mut self, index: usize) -> Result<(), Fault> {
         if self.held[index].lease.output.len() > PENDING_MAX {

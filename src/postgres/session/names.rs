@@ -2,9 +2,10 @@
 //! error did not happen.
 //! Out: what the statements are.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
+
+use hashbrown::HashMap;
 
 use crate::postgres::statements::Statement;
 

@@ -158,7 +158,7 @@ impl Session {
         let index = self.target(shard, Access::Read).await?;
         self.supply(index, b"s", statement, Audience::ClientErrors).await?;
         let backend = &mut *self.held[index].lease;
-        write::describe(&mut backend.output, Target::Statement, &statement.name());
+        write::describe(&mut backend.output, Target::Statement, statement.name());
         backend.pipeline.sent(Sent::DescribeStatement, Audience::Mesh(0));
         self.notes.mesh_descriptions.clear();
         self.flush_target().await?;

@@ -275,17 +275,15 @@ pub async fn relay(
 impl Relay<'_, '_> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {
         loop {
-            let mut progress = false;
             let mut lost = None;
             if !self.backend.output.is_empty() {
                 match self.backend.poll_drain(cx) {
-                    Poll::Ready(Ok(())) => progress = true,
                     // Its last words may still be readable.
                     Poll::Ready(Err(error)) => {
                         self.backend.output.clear();
                         lost = Some(error.to_string());
                     }
-                    Poll::Pending => {}
+                    Poll::Ready(Ok(())) | Poll::Pending => {}
                 }
             }
             self.advance().map_err(|error| Broken::Server(error.to_string()))?;
@@ -310,7 +308,7 @@ impl Relay<'_, '_> {
             if let Some(cause) = lost {
                 return Poll::Ready(Err(Broken::Server(cause)));
             }
-            progress |= self.serve_client(cx)?;
+            let progress = self.serve_client(cx)?;
             self.poll_signals(cx)?;
             if !progress {
                 return Poll::Pending;

@@ -367,7 +367,9 @@ impl Session {
 
     /// Makes a shard part of what runs now: its backend is held, and its part of the transaction has begun.
     pub(super) async fn enter(&mut self, shard: ShardIndex, access: Access) -> Result<usize, Fault> {
-        self.admit_isolation(&[shard])?;
+        if !self.transaction.branches().is_empty() {
+            self.admit_isolation(&[shard])?;
+        }
         let sends = self.transaction.touch(&[shard], access).map_err(|refusal| fault::of_refusal(&refusal))?;
         let index = match self.hold(shard).await {
             Ok(index) => index,
