@@ -12,6 +12,33 @@ pub struct Settings {
     ends_idle: bool,
     /// The shortest time after which the server cuts a statement short.
     cuts_after: Option<Duration>,
+    reading: Reading,
+}
+
+/// What settings mean to the reading of every statement, worked out once.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// The schemas in which names are looked up; empty for the usual ones.
+    pub path: Vec<String>,
+    /// The client's text is not UTF-8.
+    pub other_encoding: bool,
+    /// `x = NULL` means `x IS NULL`.
+    pub null_equals: bool,
+}
+
+impl Reading {
+    fn of(pairs: &[(String, String)]) -> Self {
+        let value = |wanted: &str| pairs.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
+        let utf8 = |encoding: &str| {
+            let plain: String = encoding.chars().filter(char::is_ascii_alphanumeric).collect();
+            plain.eq_ignore_ascii_case("utf8") || plain.eq_ignore_ascii_case("unicode")
+        };
+        Self {
+            path: split_path(value("search_path").unwrap_or_default()),
+            other_encoding: value("client_encoding").is_some_and(|encoding| !utf8(encoding)),
+            null_equals: value("transform_null_equals") == Some("on"),
+        }
+    }
 }
 
 /// By these the server cuts statements short, ours too.
@@ -61,7 +88,8 @@ impl Settings {
         let timeouts = pairs.iter().filter(|(name, value)| TIMEOUTS.contains(&name.as_str()) && value != "0");
         // As the server reports it: in milliseconds.
         let cuts_after = timeouts.map(|(_, value)| Duration::from_millis(value.parse().unwrap_or(0))).min();
-        Self { pairs, ends_idle, cuts_after }
+        let reading = Reading::of(&pairs);
+        Self { pairs, ends_idle, cuts_after, reading }
     }
 
     /// The shortest time after which the server cuts a statement short by these settings.
@@ -74,6 +102,12 @@ impl Settings {
     #[must_use]
     pub fn end_idle_connections(&self) -> bool {
         self.ends_idle
+    }
+
+    /// What they mean to the reading of statements.
+    #[must_use]
+    pub fn reading(&self) -> &Reading {
+        &self.reading
     }
 
     /// Whether nothing is set.
@@ -146,9 +180,49 @@ pub fn none() -> Arc<Settings> {
     Arc::default()
 }
 
+/// Splits the text of `search_path` as the server shows it. `"$user"` is left out: tables in a schema of the user's name
+/// are never sharded.
+#[must_use]
+pub fn split_path(text: &str) -> Vec<String> {
+    let mut parts = Vec::new();
+    let mut part = String::new();
+    let mut quoted = false;
+    for character in text.chars().chain([',']) {
+        match character {
+            '"' => quoted = !quoted,
+            ',' if !quoted => {
+                let name = std::mem::take(&mut part);
+                if !name.is_empty() && name != "$user" {
+                    parts.push(name);
+                }
+            }
+            ' ' if !quoted => {}
+            _ => part.push(character),
+        }
+    }
+    if parts == ["public"] { Vec::new() } else { parts }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn search_paths() {
+        assert!(split_path("\"$user\", public").is_empty());
+        assert_eq!(split_path("a, \"b c\", public"), ["a", "b c", "public"]);
+        assert!(split_path("").is_empty());
+    }
+
+    #[test]
+    fn what_statements_are_read_by() {
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(*Settings::new(vec![pair("client_encoding", "UTF8")]).reading(), Reading::default());
+        let set = [("client_encoding", "LATIN1"), ("search_path", "a"), ("transform_null_equals", "on")];
+        let settings = Settings::new(set.map(|(name, value)| pair(name, value)).into());
+        let wanted = Reading { path: vec!["a".to_owned()], other_encoding: true, null_equals: true };
+        assert_eq!(*settings.reading(), wanted);
+    }
 
     fn settings(pairs: &[(&str, &str)]) -> Settings {
         Settings::new(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())

@@ -39,6 +39,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use ::transaction::{Dialect, Transaction};
+use arc_swap::ArcSwap;
 use protocol::mysql::capability::status;
 use protocol::mysql::packet::{PAYLOAD_MAX, Whole};
 use protocol::mysql::reply::OkPacket;
@@ -46,7 +47,7 @@ use protocol::mysql::wire::WireError;
 use sharding::lexer::MySqlServer;
 use tokio::time::timeout;
 
-use crate::config::{Protocol, TransactionType};
+use crate::config::{Config, Protocol, TransactionType};
 use crate::error_code::MeshError;
 use crate::interrupt::Reason;
 use crate::listen::client_stream::ClientStream;
@@ -81,6 +82,8 @@ pub(super) struct Session {
     server: MySqlServer,
     state: State,
     home: Home,
+    /// The configuration in force.
+    newest: arc_swap::Cache<Arc<ArcSwap<Config>>, Arc<Config>>,
     transaction: Transaction,
     /// When the current transaction began, among all of the process; 0: it has not asked for a backend yet.
     began: u64,
@@ -186,6 +189,7 @@ impl Session {
         };
         let mut session = Self {
             home: Home::new(&mesh.config.load(), None, &admitted.user),
+            newest: arc_swap::Cache::new(Arc::clone(&mesh.config)),
             user: admitted.user,
             collation: admitted.login.collation,
             transaction: Transaction::new(Dialect::MySql, ::transaction::TransactionType::Atomic),

@@ -32,7 +32,8 @@ const LONG_DATA_PIECE: usize = 512 * 1024;
 #[derive(Debug, Default)]
 pub(super) struct Statements {
     last_id: u32,
-    pub open: HashMap<u32, Prepared>,
+    /// Boxed: each is taken out while it runs.
+    pub open: HashMap<u32, Box<Prepared>>,
 }
 
 /// One prepared statement.
@@ -110,7 +111,7 @@ impl Session {
             too_long: false,
             cursor: None,
         };
-        self.statements.open.insert(id, prepared);
+        self.statements.open.insert(id, Box::new(prepared));
         Ok(())
     }
 

@@ -148,7 +148,7 @@ impl Session {
         write::query(&mut frame, &sent.text);
         let own =
             self.names.iter().filter(|(_, statement, _)| statements.iter().any(|one| one.number == statement.number));
-        let names = own.map(|(name, statement, _)| (statement.name(), name.to_vec())).collect();
+        let names = own.map(|(name, statement, _)| (statement.name().to_vec(), name.to_vec())).collect();
         self.notes.edited = Some(Edited { sent, original: sql.to_vec(), before: 0, names });
         let taking = (access == Access::Write).then(Taking::anything);
         let what = Forwarded::query(effects, taking.as_ref(), effects.asks_values, Audience::ClientEdited);

@@ -2,6 +2,7 @@
 //! which tell where a bound statement goes.
 //! Out: the merge.
 
+use std::borrow::Cow;
 use std::sync::{Arc, PoisonError};
 
 use protocol::postgres::frontend::{self, Bind};
@@ -140,13 +141,13 @@ impl Session {
     }
 
     /// The types of a statement's parameters: as a server told them, else as the client did; 0 if neither.
-    pub(super) fn known_types(&self, statement: &Statement) -> Vec<u32> {
+    pub(super) fn known_types<'s>(&self, statement: &'s Statement) -> Cow<'s, [u32]> {
         if let Some(types) = statement.server_types.get() {
-            return types.to_vec();
+            return Cow::Borrowed(types);
         }
         let mut types = statement.types.to_vec();
         types.resize(statement.lexed.placeholders.max(types.len()), 0);
-        types
+        types.into()
     }
 
     /// Asks a server what a statement takes and gives, unless it is known.

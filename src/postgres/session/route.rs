@@ -18,6 +18,7 @@ use crate::config::Protocol;
 use crate::error_code::MeshError;
 use crate::plans::{PlanLabel, PlanScope};
 use crate::postgres::execution::parameters;
+use crate::postgres::settings::split_path;
 use crate::postgres::statements::Lexed;
 
 /// What a plan takes besides what grows with its text.
@@ -182,7 +183,7 @@ impl Session {
             let text = error.map_or_else(|| "exactly one statement is expected".to_owned(), |error| error.to_string());
             return Err(MeshError::Syntax(text).into());
         }
-        if self.settings.get("transform_null_equals") == Some("on") {
+        if self.settings.reading().null_equals {
             // `key = NULL` would mean other rows than the route is made for.
             let text = "dbmesh does not support transform_null_equals = on with several shards";
             return Err(MeshError::Unsupported(text.to_owned()).into());
@@ -263,23 +264,19 @@ impl Session {
 
     /// Whether the client's text is UTF-8.
     pub(super) fn speaks_utf8(&self) -> bool {
-        self.settings.get("client_encoding").is_none_or(|encoding| {
-            let plain: String = encoding.chars().filter(char::is_ascii_alphanumeric).collect();
-            plain.eq_ignore_ascii_case("utf8") || plain.eq_ignore_ascii_case("unicode")
-        })
+        !self.settings.reading().other_encoding
     }
 
     /// The schemas in which names are looked up; empty for the usual ones.
     async fn search_path(&mut self) -> Result<Vec<String>, Fault> {
-        let text = if self.unlearnt {
-            let shard = self.home_shard();
-            let index = self.enter(shard, Access::Read).await?;
-            self.ask(index, b"SHOW search_path", false).await?;
-            self.first_column().pop().unwrap_or_default()
-        } else {
-            self.settings.get("search_path").unwrap_or_default().to_owned()
-        };
-        Ok(split_path(&text))
+        if !self.unlearnt {
+            // Mostly the usual one, which costs nothing to copy.
+            return Ok(self.settings.reading().path.clone());
+        }
+        let shard = self.home_shard();
+        let index = self.enter(shard, Access::Read).await?;
+        self.ask(index, b"SHOW search_path", false).await?;
+        Ok(split_path(&self.first_column().pop().unwrap_or_default()))
     }
 
     /// The session's temporary tables, which hide others of their names.
@@ -323,28 +320,6 @@ fn kind(plan: &Plan) -> &'static str {
     }
 }
 
-/// Splits the text of `search_path` as the server shows it. `"$user"` is left out: tables in a schema of the user's name
-/// are never sharded.
-fn split_path(text: &str) -> Vec<String> {
-    let mut parts = Vec::new();
-    let mut part = String::new();
-    let mut quoted = false;
-    for character in text.chars().chain([',']) {
-        match character {
-            '"' => quoted = !quoted,
-            ',' if !quoted => {
-                let name = std::mem::take(&mut part);
-                if !name.is_empty() && name != "$user" {
-                    parts.push(name);
-                }
-            }
-            ' ' if !quoted => {}
-            _ => part.push(character),
-        }
-    }
-    if parts == ["public"] { Vec::new() } else { parts }
-}
-
 /// A refusal of the planner in the words of the error table.
 pub fn refused(refusal: &Refusal) -> MeshError {
     let text = refusal.to_string();
@@ -354,17 +329,5 @@ pub fn refused(refusal: &Refusal) -> MeshError {
         Refusal::Malformed(_) => MeshError::Syntax(text),
         #[allow(unreachable_patterns)]
         _ => MeshError::Unsupported(text),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn search_paths() {
-        assert!(split_path("\"$user\", public").is_empty());
-        assert_eq!(split_path("a, \"b c\", public"), ["a", "b c", "public"]);
-        assert!(split_path("").is_empty());
     }
 }
