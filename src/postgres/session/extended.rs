@@ -106,7 +106,8 @@ impl Session {
     pub(super) async fn or_fail(&mut self, done: Result<(), Fault>) -> Result<(), Stop> {
         match done {
             Ok(()) => Ok(()),
-            Err(fault) => self.fail_batch(fault).await,
+            // Boxed: it is seldom, and large.
+            Err(fault) => Box::pin(self.fail_batch(fault)).await,
         }
     }
 
