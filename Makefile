@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench chaos differential check-style check-docs install-demo install-test
+.PHONY: help demo test bench chaos differential fuzz check-style check-docs install-demo install-test
 
 CARGO ?= cargo
 TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
@@ -16,6 +16,7 @@ help:
 	@echo 'make bench   load through dbmesh, through HAProxy and straight, side by side; ARGS="--rounds 5 --seconds 5"'
 	@echo 'make chaos   misbehaving clients and dying servers beside sessions that look closely; SECONDS=120 SEED=1'
 	@echo 'make differential   random statements on one database and on dbmesh, compared; STATEMENTS=20000 SEED=1'
+	@echo 'make fuzz   arbitrary and damaged input to every decoder, the tokenizer and the planner; SECONDS=60 for each target'
 	@echo 'make test    install what is missing, then style, documentation and every test'
 
 install-demo:
@@ -53,3 +54,9 @@ differential: SEED ?= 1
 differential: install-test
 	DBMESH_DIFFERENTIAL_STATEMENTS=$(STATEMENTS) DBMESH_DIFFERENTIAL_SEED=$(SEED) \
 		$(CARGO) test --locked --test live -- differential --nocapture --test-threads=2
+
+# How long for each target.
+fuzz: SECONDS ?= 60
+fuzz:
+	BOLERO_RANDOM_TEST_TIME_MS=$$(($(SECONDS) * 1000)) BOLERO_RANDOM_ITERATIONS=4000000000 \
+		$(CARGO) test --locked --workspace --test fuzz -- --nocapture

@@ -178,21 +178,21 @@ impl Finder<'_, '_> {
 
     /// The columns listed in parentheses at `at`, and where the list ends; `None` if that is something else.
     fn columns(&self, at: usize) -> Option<(Vec<String>, usize)> {
-        if !self.is(at, TokenKind::LeftParenthesis) {
-            return None;
-        }
+        let past = self.past(at)?;
         let first = at + 1;
         let query = ["SELECT", "WITH", "VALUES", "TABLE"].iter().any(|word| self.source.is_word(first, word));
         if query || self.is(first, TokenKind::LeftParenthesis) {
             return None;
         }
-        let past = self.past(at)?;
         let starts = (first..past - 1).filter(|at| *at == first || self.is(*at - 1, TokenKind::Comma));
         Some((starts.filter_map(|at| self.identifier(at)).collect(), past))
     }
 
-    /// One past the parenthesis that closes the one at `at`.
+    /// One past the parenthesis that closes the one at `at`; `None` if there is none.
     fn past(&self, at: usize) -> Option<usize> {
+        if !self.is(at, TokenKind::LeftParenthesis) {
+            return None;
+        }
         let mut depth = 0usize;
         for at in at..self.source.len() {
             match self.source.kind(at)? {
@@ -208,7 +208,7 @@ impl Finder<'_, '_> {
     /// The rows behind VALUES: for each value whether it is DEFAULT; and where they end.
     fn rows(&self, at: usize) -> (Vec<Vec<bool>>, usize) {
         let (mut rows, mut at) = (Vec::new(), at);
-        while let Some(past) = self.past(at).filter(|_| self.is(at, TokenKind::LeftParenthesis)) {
+        while let Some(past) = self.past(at) {
             let (mut row, mut depth, mut start) = (Vec::new(), 0usize, at + 1);
             for token in at + 1..past {
                 match self.source.kind(token) {
