@@ -131,6 +131,7 @@ impl<'a> Growth<'a> {
 
     fn look(&mut self) {
         self.most = self.most.max(self.place.mesh.resident_kib().saturating_sub(self.before));
+        assert!(self.most < GROWTH_MAX_KIB, "memory grew by {} KiB", self.most);
     }
 }
 
