@@ -69,6 +69,15 @@ impl Lexed {
     }
 }
 
+impl Lexed {
+    /// A text without a statement: any server can answer it.
+    #[must_use]
+    pub fn nothing() -> Self {
+        let span = Span { start: 0, end: 0 };
+        Self { kind: StatementKind::Show, flags: Flags::NONE, span, known: true, ..Self::unknown(b"") }
+    }
+}
+
 /// What two equal statements share.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Identity {

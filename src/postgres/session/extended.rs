@@ -126,7 +126,8 @@ impl Session {
         let lexed = match self.cut(parse.sql) {
             Ok(Pieces::One(lexed)) => lexed,
             // Empty texts are statements too; for the rest the server says best what is wrong.
-            Ok(Pieces::Empty | Pieces::Several(_)) | Err(_) => Lexed::unknown(parse.sql),
+            Ok(Pieces::Empty) => Lexed::nothing(),
+            Ok(Pieces::Several(_)) | Err(_) => Lexed::unknown(parse.sql),
         };
         if !verbs::ends_failure(lexed.verb.as_ref()) {
             self.transaction.admits().map_err(|refusal| fault::of_refusal(&refusal))?;
@@ -253,7 +254,10 @@ impl Session {
             let taking = self.taking_of_relay(asked).await?.map(Box::new);
             Way::One(self.home_shard(), access_of(statement.lexed.kind, statement.lexed.flags), taking)
         } else {
-            self.bound_way(&statement, bind).await?
+            match self.bound_way(&statement, bind).await {
+                Err(Fault::Mesh(refusal)) => return Err(self.opinion_in_batch(refusal, &statement).await),
+                way => way?,
+            }
         };
         let (shard, access, taking) = match way {
             Way::One(shard, access, taking) => (shard, access, taking),

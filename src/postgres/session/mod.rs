@@ -19,6 +19,7 @@ mod listed;
 mod meaning;
 mod names;
 mod numbers;
+mod opinion;
 mod parts;
 mod pieces;
 mod portal;

@@ -163,7 +163,11 @@ impl Session {
         if let Some(naming) = self.naming(sql, &[piece])? {
             return self.run_naming(naming, sql, access_of(piece.kind, piece.flags)).await;
         }
-        match self.way(Asked { sql, lexed: piece, parameters: &[] }).await? {
+        let way = match self.way(Asked { sql, lexed: piece, parameters: &[] }).await {
+            Err(Fault::Mesh(refusal)) => return Err(Box::pin(self.opinion(refusal, sql)).await),
+            way => way?,
+        };
+        match way {
             Way::One(shard, access, taking) => {
                 let question =
                     self.question(piece.span.of(sql), (piece.kind, piece.flags), taking.as_deref(), shard)?;

@@ -120,3 +120,10 @@ async fn the_same_messages_get_the_same_answers() {
     script("same.py", &place.mesh, &place.plain).await;
     place.mesh.signal(dbmesh::demo::keeper::StopSignal::Kill);
 }
+
+#[tokio::test]
+async fn the_same_messages_get_the_same_answers_from_two_shards() {
+    let place: &'static Place = Box::leak(Box::new(new_place().await));
+    script("sharded_same.py", &place.mesh, &place.sharded).await;
+    place.mesh.signal(dbmesh::demo::keeper::StopSignal::Kill);
+}
