@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use crate::config::Protocol;
+
 /// What dbmesh itself answers to a client. The text is the whole message that the client sees.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MeshError {
@@ -15,8 +17,8 @@ pub enum MeshError {
     /// SQL that cannot be read: unterminated literal, a statement of ours with wrong words.
     #[error("{0}")]
     Syntax(String),
-    /// The named logical database does not exist.
-    #[error("Unknown database '{0}'")]
+    /// The named logical database does not exist. The text is the server's own wording for the protocol.
+    #[error("{0}")]
     UnknownDatabase(String),
     /// Wrong user or password. The text is the server's own wording for the protocol.
     #[error("{0}")]
@@ -105,6 +107,15 @@ pub enum MeshError {
     /// Bytes that are no valid message at this point; the session ends.
     #[error("protocol violation: {0}")]
     Protocol(String),
+    /// MySQL: a packet whose number is not the next one; the session ends.
+    #[error("Got packets out of order")]
+    OutOfOrder,
+    /// MySQL: an EXECUTE that does not fit its statement.
+    #[error("Incorrect arguments to mysqld_stmt_execute")]
+    WrongArguments,
+    /// MySQL: a text to prepare with nothing in it.
+    #[error("Query was empty")]
+    EmptyStatement,
     /// MySQL: a command byte that we do not know.
     #[error("Unknown command")]
     UnknownCommand,
@@ -174,6 +185,15 @@ const fn code(errno: u16, mysql_state: &'static str, postgres_state: &'static st
 }
 
 impl MeshError {
+    /// No logical database has this name, in the words of this protocol's servers.
+    #[must_use]
+    pub fn unknown_database(protocol: Protocol, name: &str) -> Self {
+        Self::UnknownDatabase(match protocol {
+            Protocol::MySql => format!("Unknown database '{name}'"),
+            Protocol::Postgres => format!("database \"{name}\" does not exist"),
+        })
+    }
+
     /// The codes of this error. The match has no `_` arm: a new error gets its codes here before it compiles.
     #[must_use]
     pub fn code(&self) -> Code {
@@ -201,6 +221,9 @@ impl MeshError {
             Self::SessionIdle(_) => code(4031, "HY000", "57P05", Client, false),
             Self::QueryCancelled(_) => code(1317, "70100", "57014", Client, false),
             Self::Protocol(_) => code(1835, "HY000", "08P01", Client, false),
+            Self::OutOfOrder => code(1156, "08S01", "08P01", Client, false),
+            Self::WrongArguments => code(1210, "HY000", "08P01", Client, false),
+            Self::EmptyStatement => code(1065, "42000", "42601", Client, false),
             Self::UnknownCommand => code(1047, "08S01", "08P01", Client, false),
             Self::UnknownStatement(_) => code(1243, "HY000", "26000", Client, false),
             Self::ParameterCount(_) => code(1210, "HY000", "08P01", Client, false),

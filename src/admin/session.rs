@@ -230,8 +230,8 @@ fn found(config: &Config, target: &Target) -> Result<(Protocol, String), MeshErr
             target.database
         ))),
         (None, _) => Err(MeshError::UnknownDatabase(match target.protocol {
-            Some(protocol) => format!("{protocol}.{}", target.database),
-            None => target.database.clone(),
+            Some(protocol) => format!("Unknown database '{protocol}.{}'", target.database),
+            None => format!("Unknown database '{}'", target.database),
         })),
     }
 }

@@ -18,7 +18,35 @@ pub enum ClientStream {
     /// Unencrypted.
     Tcp(TcpStream),
     /// Encrypted; boxed, since the state of TLS is large and most sessions beside an application have none.
-    Tls(Box<TlsStream<Rewound>>),
+    Tls(Box<Encrypted>),
+}
+
+/// An encrypted connection. When it goes, the client is told that the end is meant: libpq takes a connection that just
+/// stops for a broken one, even after a cancel request, which has no answer.
+#[derive(Debug)]
+pub struct Encrypted(TlsStream<Rewound>);
+
+impl Drop for Encrypted {
+    fn drop(&mut self) {
+        let (rewound, tls) = self.0.get_mut();
+        tls.send_close_notify();
+        let mut now = Now(&rewound.tcp);
+        // What does not fit into the socket now is not sent: nobody waits for this client any more.
+        while tls.wants_write() && tls.write_tls(&mut now).is_ok_and(|count| count > 0) {}
+    }
+}
+
+/// Writes what fits, without waiting.
+struct Now<'a>(&'a TcpStream);
+
+impl io::Write for Now<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.try_write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// A TCP stream that first yields bytes which were read ahead of the TLS handshake.
@@ -48,7 +76,7 @@ impl ClientStream {
     pub fn tcp(&self) -> &TcpStream {
         match self {
             Self::Tcp(tcp) => tcp,
-            Self::Tls(tls) => &tls.get_ref().0.tcp,
+            Self::Tls(tls) => &tls.0.get_ref().0.tcp,
         }
     }
 
@@ -58,7 +86,7 @@ impl ClientStream {
     /// The handshake failed, or the stream is already encrypted.
     pub async fn into_tls(self, acceptor: &TlsAcceptor, ahead: Bytes) -> io::Result<Self> {
         match self {
-            Self::Tcp(tcp) => Ok(Self::Tls(Box::new(acceptor.accept(Rewound { ahead, tcp }).await?))),
+            Self::Tcp(tcp) => Ok(Self::Tls(Box::new(Encrypted(acceptor.accept(Rewound { ahead, tcp }).await?)))),
             Self::Tls(_) => Err(io::Error::new(io::ErrorKind::InvalidInput, "the stream is already encrypted")),
         }
     }
@@ -91,7 +119,7 @@ impl AsyncRead for ClientStream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(tcp) => Pin::new(tcp).poll_read(cx, buf),
-            Self::Tls(tls) => Pin::new(tls.as_mut()).poll_read(cx, buf),
+            Self::Tls(tls) => Pin::new(&mut tls.0).poll_read(cx, buf),
         }
     }
 }
@@ -100,19 +128,19 @@ impl AsyncWrite for ClientStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Tcp(tcp) => Pin::new(tcp).poll_write(cx, buf),
-            Self::Tls(tls) => Pin::new(tls.as_mut()).poll_write(cx, buf),
+            Self::Tls(tls) => Pin::new(&mut tls.0).poll_write(cx, buf),
         }
     }
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(tcp) => Pin::new(tcp).poll_flush(cx),
-            Self::Tls(tls) => Pin::new(tls.as_mut()).poll_flush(cx),
+            Self::Tls(tls) => Pin::new(&mut tls.0).poll_flush(cx),
         }
     }
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(tcp) => Pin::new(tcp).poll_shutdown(cx),
-            Self::Tls(tls) => Pin::new(tls.as_mut()).poll_shutdown(cx),
+            Self::Tls(tls) => Pin::new(&mut tls.0).poll_shutdown(cx),
         }
     }
 }

@@ -176,7 +176,7 @@ impl AdminSource for Mesh {
     }
 
     async fn explain_route(&self, protocol: Protocol, database: &str, sql: &str) -> Result<Vec<String>, MeshError> {
-        let unknown = || MeshError::UnknownDatabase(database.to_owned());
+        let unknown = || MeshError::unknown_database(protocol, database);
         let catalog = self.catalog.database(protocol, database).ok_or_else(unknown)?;
         let deadline = tokio::time::Instant::now() + self.config.load().timeouts.connect;
         let schema = catalog

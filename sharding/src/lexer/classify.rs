@@ -391,7 +391,8 @@ impl<'a> Classifier<'a> {
             return;
         }
         self.flags.set(Flags::USER_VARIABLE_READ);
-        if self.first() == Keyword::Set {
+        // An argument of a CALL may be an OUT parameter; LOAD DATA reads fields into variables.
+        if matches!(self.first(), Keyword::Set | Keyword::Call | Keyword::Load) {
             self.flags.set(Flags::USER_VARIABLE_ASSIGN);
         }
     }

@@ -23,7 +23,7 @@ flags! {
     6 LOCKS_ROWS "FOR UPDATE, FOR SHARE, FOR NO KEY UPDATE, FOR KEY SHARE, LOCK IN SHARE MODE."
     7 LOCKS_ROWS_SHARED "The row lock is a shared one (also set with [`Flags::LOCKS_ROWS`])."
     8 USER_VARIABLE_READ "Names `@x`."
-    9 USER_VARIABLE_ASSIGN "Assigns a user variable: `@x := ..`, `INTO @x`, `SET @x =`."
+    9 USER_VARIABLE_ASSIGN "May assign a user variable: `@x := ..`, `INTO @x`, `SET @x =`, `CALL p(@x)`."
     10 SYSTEM_VARIABLE "Names `@@x`."
     11 LAST_INSERT_ID "Calls LAST_INSERT_ID() (or reads @@last_insert_id, @@identity)."
     12 LAST_INSERT_ID_SET "Calls LAST_INSERT_ID(n), which sets it."

@@ -124,10 +124,14 @@ impl Session {
         let broken = |error: &dyn std::fmt::Display| Trouble::Broken(MeshError::Protocol(error.to_string()));
         let login = Login::decode_change_user(body, self.client.capabilities).map_err(|error| broken(&error))?;
         let collation = if login.collation == 0 { self.collation } else { login.collation };
-        // The old challenge is spent: the client is asked for a proof of a new one.
-        let login = Login { proof: vec![0; 3], ..login };
         let config = self.mesh.config.load_full();
-        let challenge = login::scramble().map_err(Trouble::Client)?;
+        // libmariadb and libmysqlclient answer the challenge of their login, and no other. Whoever does not is asked for a
+        // proof of a new one.
+        let (login, challenge) = if login::is_proven(&config, &login, &self.challenge) {
+            (login, self.challenge)
+        } else {
+            (Login { proof: vec![0; 3], ..login }, login::scramble().map_err(Trouble::Client)?)
+        };
         let limit = config.timeouts.handshake;
         let proof = login::prove(&config, &mut self.client, login, &challenge, 1);
         let admitted = match tokio::time::timeout(limit, proof).await {
@@ -145,6 +149,7 @@ impl Session {
         self.user = admitted.user;
         // The one that the user was admitted by.
         self.follow_config();
+        self.challenge = admitted.challenge;
         self.reset().await?;
         self.choose(admitted.database);
         self.show_identity(None);

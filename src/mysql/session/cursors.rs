@@ -16,8 +16,9 @@ use super::trouble::Outcome;
 pub(super) const CURSOR: &str = "open cursor";
 
 impl Session {
-    pub(super) async fn statement_fetch(&mut self, id: u32, rows: u32) -> Outcome<()> {
-        let mut prepared = self.statements.open.remove(&id).ok_or_else(|| unknown(id, "mysqld_stmt_fetch"))?;
+    pub(super) async fn statement_fetch(&mut self, asked: u32, rows: u32) -> Outcome<()> {
+        let id = self.meant(asked);
+        let mut prepared = self.statements.open.remove(&id).ok_or_else(|| unknown(asked, "mysqld_stmt_fetch"))?;
         let result = self.fetch(&mut prepared, rows).await;
         self.statements.open.insert(id, prepared);
         result

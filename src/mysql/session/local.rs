@@ -31,6 +31,8 @@ impl Session {
                 self.last.selected(names.len() as u64);
                 Some(self.put_grid(place, &[(b"Database", Shape::Text(256))], cells, false))
             }
+            ["show", "processlist"] => Some(self.put_process_list(sql, false, place)),
+            ["show", "full", "processlist"] => Some(self.put_process_list(sql, true, place)),
             _ => None,
         }
     }

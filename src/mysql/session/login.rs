@@ -27,6 +27,8 @@ pub struct Admitted {
     pub login: Login,
     /// Sequence number for the OK.
     pub sequence: u8,
+    /// The last challenge that the client was sent: COM_CHANGE_USER answers it again.
+    pub challenge: [u8; SCRAMBLE],
 }
 
 /// Why a login ended. The client was told, if it could be.
@@ -142,6 +144,7 @@ pub async fn prove(
     let peer = client.stream().peer_addr()?.ip();
     let trusted = user.is_some_and(|user| user.credential == Credential::Trust) && peer.is_loopback();
     let mut accepted = trusted;
+    let mut fresh = *challenge;
     if !trusted {
         let named = if client.capabilities & capability::PLUGIN_AUTH == 0 {
             Some(Method::Native)
@@ -152,7 +155,6 @@ pub async fn prove(
             (_, 0) | (Method::Native, 20) | (Method::CachingSha2, 1 | 32) => Some(method),
             _ => None,
         };
-        let mut fresh = *challenge;
         let method = match named.and_then(|method| plausible(method, &login.proof)) {
             Some(method) => method,
             None => {
@@ -196,7 +198,20 @@ pub async fn prove(
         Ok(database) => database,
         Err(error) => return Ok(Err((sequence, error))),
     };
-    Ok(Ok(Admitted { user: name, database, login, sequence }))
+    Ok(Ok(Admitted { user: name, database, login, sequence, challenge: fresh }))
+}
+
+/// Whether a login that came without a new challenge proves the password by an old one.
+pub fn is_proven(config: &Config, login: &Login, challenge: &[u8; SCRAMBLE]) -> bool {
+    let named = capability::PLUGIN_AUTH & login.capabilities != 0;
+    let method = if named { Method::named(&login.plugin) } else { Some(Method::Native) };
+    let user = config.user(&String::from_utf8_lossy(&login.user));
+    match (method, user.map(|user| &user.credential)) {
+        (Some(method), Some(Credential::Password(secret) | Credential::Md5(secret))) => {
+            Verifier::of_password(secret.expose().as_bytes()).accepts(method, challenge, &login.proof)
+        }
+        _ => false,
+    }
 }
 
 /// The logical database of this name, if the user may use it.
@@ -206,7 +221,7 @@ pub async fn prove(
 pub fn choose_database(config: &Config, user: &str, name: &[u8]) -> Result<(usize, String), MeshError> {
     let name = String::from_utf8_lossy(name).into_owned();
     let Some((number, _)) = config.database(Protocol::MySql, &name) else {
-        return Err(MeshError::UnknownDatabase(name));
+        return Err(MeshError::unknown_database(Protocol::MySql, &name));
     };
     if !config.user(user).is_some_and(|user| user.may_use(&name)) {
         return Err(MeshError::DatabaseDenied { user: user.to_owned(), database: name });

@@ -19,6 +19,7 @@ mod local;
 mod login;
 mod own_names;
 mod place;
+mod process_list;
 mod query;
 mod relay;
 mod route;
@@ -41,6 +42,7 @@ use std::task::Poll;
 use ::transaction::{Dialect, Transaction};
 use arc_swap::ArcSwap;
 use protocol::mysql::capability::status;
+use protocol::mysql::greeting::SCRAMBLE;
 use protocol::mysql::packet::{PAYLOAD_MAX, Whole};
 use protocol::mysql::reply::OkPacket;
 use protocol::mysql::wire::WireError;
@@ -78,6 +80,8 @@ pub(super) struct Session {
     worker: WorkerId,
     client: Client,
     user: String,
+    /// What COM_CHANGE_USER proves its password by.
+    challenge: [u8; SCRAMBLE],
     collation: u16,
     server: MySqlServer,
     state: State,
@@ -191,6 +195,7 @@ impl Session {
             home: Home::new(&mesh.config.load(), None, &admitted.user),
             newest: arc_swap::Cache::new(Arc::clone(&mesh.config)),
             user: admitted.user,
+            challenge: admitted.challenge,
             collation: admitted.login.collation,
             transaction: Transaction::new(Dialect::MySql, ::transaction::TransactionType::Atomic),
             statements: Statements::default(),
@@ -320,6 +325,7 @@ impl Session {
                         WireError::TooLarge { size, limit } => {
                             (MeshError::PacketTooLarge(limit as u64), size.saturating_sub(1) / PAYLOAD_MAX + 1)
                         }
+                        WireError::OutOfOrder { .. } => (MeshError::OutOfOrder, 1),
                         other => (MeshError::Protocol(other.to_string()), 1),
                     };
                     // The answer is numbered on from the packet that was one too many.
@@ -330,6 +336,8 @@ impl Session {
             let inside = !self.transaction.branches().is_empty();
             let timeouts = &self.config().timeouts;
             let idle = if inside { timeouts.transaction_idle } else { timeouts.session_idle };
+            let own = self.state.wait_timeout.filter(|own| idle.is_none_or(|idle| *own < idle));
+            let idle = own.or(idle);
             self.entry.set_activity(if inside { Activity::IdleInTransaction } else { Activity::Idle });
             self.silence.begin(self.course.latest(), idle);
             let heard = self.listen(if inside { Reason::Session } else { Reason::Drain }).await;
@@ -341,7 +349,11 @@ impl Session {
                 Heard::Bytes(Err(error)) => return Err(Trouble::Client(error)),
                 Heard::Interrupt(reason) => return Err(self.say_farewell(Trouble::Interrupted(reason)).await),
                 Heard::Nothing => {
-                    let which = if inside { "timeouts.transaction_idle_ms" } else { "timeouts.session_idle_ms" };
+                    let which = match (own, inside) {
+                        (Some(_), _) => "wait_timeout",
+                        (None, true) => "timeouts.transaction_idle_ms",
+                        (None, false) => "timeouts.session_idle_ms",
+                    };
                     let text = format!(
                         "The client was disconnected by the server because of inactivity: it was silent for longer than \
                          {which} allows"
@@ -405,6 +417,7 @@ impl From<ReadError> for Trouble {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Io(error) => Self::Client(error),
+            ReadError::Wire(WireError::OutOfOrder { .. }) => Self::Broken(MeshError::OutOfOrder),
             ReadError::Wire(error) => Self::Broken(MeshError::Protocol(error.to_string())),
         }
     }

@@ -67,6 +67,12 @@ impl Session {
                 let seen = Seen { sql, scanned, literals: scan.literals(scanned), whole: sql };
                 self.statement(&seen, Some(wire), self.first()).await.map(|_| ())
             }
+            // As servers do: a comment is something, if only to be ignored.
+            [] if sql.iter().any(|byte| !byte.is_ascii_whitespace() && *byte != b';') => {
+                let place = self.first();
+                self.put_ok(place);
+                Ok(())
+            }
             [] => {
                 self.last.failed(1065, *b"42000", b"Query was empty");
                 self.client.put_err(self.first, 1065, *b"42000", b"Query was empty");
@@ -76,12 +82,24 @@ impl Session {
         }
     }
 
+    /// The server's words for a text that should have ended before `at`.
+    pub(super) fn unexpected(&self, sql: &[u8], at: usize) -> MeshError {
+        const SHOWN: usize = 80;
+        let (before, rest) = sql.split_at(at.min(sql.len()));
+        let near: String = String::from_utf8_lossy(rest).chars().take(SHOWN).collect();
+        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        let server = if matches!(self.server, lexer::MySqlServer::MariaDb(_)) { "MariaDB" } else { "MySQL" };
+        MeshError::Syntax(format!(
+            "You have an error in your SQL syntax; check the manual that corresponds to your {server} server version for \
+             the right syntax to use near '{near}' at line {line}"
+        ))
+    }
+
     async fn several(&mut self, scan: &Scan, sql: &[u8]) -> Outcome<()> {
         let list = scan.statements();
         if self.state.capabilities & capability::MULTI_STATEMENTS == 0 {
-            let text = "You have an error in your SQL syntax: several statements in one text, and the client did not \
-                        ask for that (CLIENT_MULTI_STATEMENTS)";
-            return Err(MeshError::Syntax(text.to_owned()).into());
+            let second = list.get(1).map_or(0, |scanned| scanned.span.start as usize);
+            return Err(self.unexpected(sql, second).into());
         }
         let mut place = Place { more: true, ..self.first() };
         let dialect = self.dialect();

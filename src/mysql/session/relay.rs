@@ -16,6 +16,7 @@ use super::state::{Learnt, State};
 use super::trouble::{Outcome, Trouble};
 use super::wait::{Woke, wait};
 use super::{Session, kill};
+use crate::error_code::MeshError;
 use crate::interrupt::{Halt, Reason};
 use crate::mysql::backend::MySqlBackend;
 
@@ -121,6 +122,10 @@ impl Session {
                 self.kill_and_close(index);
                 Err(Trouble::Interrupted(Reason::Session))
             }
+            Err(Fault::OutOfOrder) => {
+                self.kill_and_close(index);
+                Err(Trouble::Broken(MeshError::OutOfOrder))
+            }
         }
     }
 
@@ -145,7 +150,7 @@ impl Session {
                     let error = io::Error::other("LOAD DATA LOCAL behind another statement is not passed on");
                     return Err(Fault::Backend(error));
                 }
-                Box::pin(pass_file(client, backend)).await?;
+                Box::pin(pass_file(client, backend, scanner.next_sequence())).await?;
                 scanner.infile_sent();
             }
             if scanner.is_done() {
@@ -188,19 +193,26 @@ enum Fault {
     Client(io::Error),
     /// The session shall end.
     Killed,
+    /// Something else than the file that the server asked for: a client that could not read it and sent its next command.
+    OutOfOrder,
 }
 
-/// Passes the packets of a file from the client to the backend, up to the empty one that ends it.
-async fn pass_file(client: &mut Client, backend: &mut MySqlBackend) -> Result<(), Fault> {
+/// Passes the packets of a file from the client to the backend, up to the empty one that ends it; the first has the number
+/// `sequence`.
+async fn pass_file(client: &mut Client, backend: &mut MySqlBackend, mut sequence: u8) -> Result<(), Fault> {
     loop {
         let mut at = 0;
         let mut ended = false;
         while let Some(header) = client.input.get(at..).and_then(Header::read) {
+            if header.sequence != sequence {
+                return Err(Fault::OutOfOrder);
+            }
             let end = at + HEADER + header.length;
             if end > client.input.len() {
                 break;
             }
             at = end;
+            sequence = sequence.wrapping_add(1);
             if header.length == 0 {
                 ended = true;
                 break;

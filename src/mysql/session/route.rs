@@ -158,7 +158,7 @@ impl Session {
     }
 
     async fn schema(&mut self) -> Outcome<Arc<Schema>> {
-        let catalog = self.catalog().ok_or_else(|| MeshError::UnknownDatabase(String::new()))?;
+        let catalog = self.catalog().ok_or_else(|| MeshError::unknown_database(Protocol::MySql, ""))?;
         if let Some(schema) = catalog.current() {
             return Ok(schema);
         }

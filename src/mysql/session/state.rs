@@ -2,6 +2,7 @@
 //! Out: sending it to backends (`memory` computes the difference), transactions.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use protocol::mysql::capability::{Capabilities, status};
 use protocol::mysql::reply::OkPacket;
@@ -50,6 +51,8 @@ pub struct State {
     pub settings: Arc<Settings>,
     /// The last generated id.
     pub last_insert_id: u64,
+    /// Its wait_timeout, if it set one: nobody else ends it when it is silent for longer.
+    pub wait_timeout: Option<Duration>,
     modes: MySqlModes,
 }
 
@@ -83,6 +86,7 @@ impl State {
             system_schema: false,
             settings: Arc::new(settings),
             last_insert_id: 0,
+            wait_timeout: None,
             modes,
         })
     }
@@ -124,6 +128,10 @@ impl State {
             let has = |word: &[u8]| mode.split(|b| *b == b',').any(|m| m.eq_ignore_ascii_case(word));
             let (ansi_quotes, no_backslash_escapes) = (has(b"ANSI_QUOTES"), has(b"NO_BACKSLASH_ESCAPES"));
             self.modes = MySqlModes { ansi_quotes, no_backslash_escapes, ..self.modes };
+        }
+        if name == b"wait_timeout" {
+            let seconds = self.variable("wait_timeout").and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
+            self.wait_timeout = seconds.map(Duration::from_secs);
         }
     }
 
@@ -211,6 +219,16 @@ mod tests {
         assert_eq!(session.variable("sql_mode"), Some(&b"STRICT_TRANS_TABLES,ANSI_QUOTES"[..]));
         let Dialect::MySql(modes) = session.dialect() else { panic!("MySQL") };
         assert!(modes.ansi_quotes && !modes.no_backslash_escapes);
+    }
+
+    #[test]
+    fn the_longest_silence_is_learnt() {
+        let mut session = state();
+        assert_eq!(session.wait_timeout, None);
+        session.set_variable(b"wait_timeout", b"5");
+        assert_eq!(session.wait_timeout, Some(Duration::from_secs(5)));
+        session.set_variable(b"wait_timeout", b"31536000");
+        assert_eq!(session.wait_timeout, Some(Duration::from_secs(31_536_000)));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use protocol::mysql::execute::Execute;
 use protocol::mysql::packet::{put_packet, put_packet_with};
 use protocol::mysql::response::{Answer, Event, PreparedHead};
 use sharding::lexer::verbs;
-use sharding::lexer::{Flags, Literal, ScannedStatement, StatementKind};
+use sharding::lexer::{Flags, Literal, MySqlServer, ScannedStatement, StatementKind};
 use sharding::plan::Bound;
 use transaction::{Access, ShardIndex};
 
@@ -28,10 +28,15 @@ use crate::mysql::memory::StatementKey;
 /// Long data goes to a server in pieces of this size, which every server takes.
 const LONG_DATA_PIECE: usize = 512 * 1024;
 
+/// Means the statement that was prepared last, to MariaDB.
+const NEWEST: u32 = u32::MAX;
+
 /// The prepared statements of a session.
 #[derive(Debug, Default)]
 pub(super) struct Statements {
     last_id: u32,
+    /// What was prepared last, if that went well and it is open.
+    newest: Option<u32>,
     /// Boxed: each is taken out while it runs.
     pub open: HashMap<u32, Box<Prepared>>,
 }
@@ -82,12 +87,12 @@ impl Session {
             // What is ours in it is a literal now, so that this ends.
             return Box::pin(self.statement_prepare(&text, &wire)).await;
         }
+        self.statements.newest = None;
         self.settle_database(sql)?;
         let id = loop {
             self.statements.last_id = self.statements.last_id.wrapping_add(1);
-            // All ones means "the last one" to MariaDB.
             let id = self.statements.last_id;
-            if id != 0 && id != u32::MAX && !self.statements.open.contains_key(&id) {
+            if id != 0 && id != NEWEST && !self.statements.open.contains_key(&id) {
                 break id;
             }
         };
@@ -112,14 +117,22 @@ impl Session {
             cursor: None,
         };
         self.statements.open.insert(id, Box::new(prepared));
+        self.statements.newest = Some(id);
         Ok(())
+    }
+
+    /// The id that a client means: MariaDB's connectors send EXECUTE behind PREPARE before they have its answer.
+    pub(super) fn meant(&self, id: u32) -> u32 {
+        let newest = matches!(self.server, MySqlServer::MariaDb(_)) && id == NEWEST;
+        self.statements.newest.filter(|_| newest).unwrap_or(id)
     }
 
     fn read_one(&self, sql: &[u8]) -> Result<(ScannedStatement, Box<[Literal]>), MeshError> {
         let mut scan = self.mesh.scans.take(self.worker);
         let read = self.read_text(&mut scan, sql).and_then(|()| match scan.statements() {
             [scanned] => Ok((*scanned, scan.literals(scanned).into())),
-            _ => Err(MeshError::Syntax("a prepared statement is exactly one statement".to_owned())),
+            [] => Err(MeshError::EmptyStatement),
+            [_, second, ..] => Err(self.unexpected(sql, second.span.start as usize)),
         });
         self.mesh.scans.put(self.worker, scan);
         read
@@ -136,8 +149,9 @@ impl Session {
         }
     }
 
-    pub(super) async fn statement_execute(&mut self, id: u32, body: &[u8]) -> Outcome<()> {
-        let mut prepared = self.statements.open.remove(&id).ok_or_else(|| unknown(id, "mysqld_stmt_execute"))?;
+    pub(super) async fn statement_execute(&mut self, asked: u32, body: &[u8]) -> Outcome<()> {
+        let id = self.meant(asked);
+        let mut prepared = self.statements.open.remove(&id).ok_or_else(|| unknown(asked, "mysqld_stmt_execute"))?;
         self.entry.statements.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         self.course.begin();
         let result = match self.read_as_then(&mut prepared.fixed, &prepared.key.fixed) {
@@ -152,14 +166,13 @@ impl Session {
     }
 
     async fn execute(&mut self, prepared: &mut Prepared, body: &[u8]) -> Outcome<()> {
-        let malformed = |error: &dyn std::fmt::Display| Trouble::Told(MeshError::Protocol(error.to_string()));
-        let execute = Execute::decode(body, prepared.parameters).map_err(|error| malformed(&error))?;
+        let execute = Execute::decode(body, prepared.parameters).map_err(wrong_arguments)?;
         if let Some(types) = execute.types {
             prepared.types.clear();
             prepared.types.extend_from_slice(types);
         }
         if prepared.types.len() != prepared.parameters * 2 {
-            return Err(malformed(&"types of the parameters were never sent"));
+            return Err(wrong_arguments("types of the parameters were never sent"));
         }
         if prepared.too_long {
             return Err(MeshError::Limit("long data of a parameter exceeds limits.sql_bytes_max".to_owned()).into());
@@ -196,7 +209,6 @@ impl Session {
     }
 
     async fn execute_as_written(&mut self, prepared: &mut Prepared, execute: &Execute<'_>) -> Outcome<()> {
-        let malformed = |error: &dyn std::fmt::Display| Trouble::Told(MeshError::Protocol(error.to_string()));
         let scanned = prepared.scanned;
         let sql = Arc::clone(&prepared.key.sql);
         if self.execute_verb(&sql, &scanned).await? {
@@ -209,21 +221,19 @@ impl Session {
         self.close_cursor(prepared).await?;
         let facts = Facts::of(&scanned, &sql, execute.values);
         if scanned.kind == StatementKind::Set {
-            execute.check(&prepared.types, |n| prepared.long_data(n).is_some()).map_err(|error| malformed(&error))?;
+            execute.check(&prepared.types, |n| prepared.long_data(n).is_some()).map_err(wrong_arguments)?;
             let shard = self.any_shard();
             return self.execute_single(prepared, execute, shard, None, &sql, &facts).await;
         }
         let base = access(&scanned);
         self.settle_database(&sql)?;
         if self.is_relay() {
-            execute.check(&prepared.types, |n| prepared.long_data(n).is_some()).map_err(|error| malformed(&error))?;
+            execute.check(&prepared.types, |n| prepared.long_data(n).is_some()).map_err(wrong_arguments)?;
             let shard = self.any_shard();
             return self.execute_single(prepared, execute, shard, Some(base), &sql, &facts).await;
         }
         let bindings = Bindings {
-            values: execute
-                .parameters(&prepared.types, |n| prepared.long_data(n))
-                .map_err(|error| malformed(&error))?,
+            values: execute.parameters(&prepared.types, |n| prepared.long_data(n)).map_err(wrong_arguments)?,
             key: &prepared.key,
             types: &prepared.types,
             utf8: self.client_speaks_utf8(),
@@ -360,6 +370,7 @@ impl Session {
     pub(super) fn statement_long_data(&mut self, id: u32, parameter: u16, data: &[u8]) {
         let limit = self.config().limits.sql_bytes_max;
         // There is no answer to this command: what is wrong shows at EXECUTE.
+        let id = self.meant(id);
         let Some(prepared) = self.statements.open.get_mut(&id) else { return };
         let held: usize = prepared.long_data.iter().map(|(_, bytes)| bytes.len()).sum();
         if usize::from(parameter) >= prepared.parameters || held + data.len() > limit {
@@ -373,14 +384,17 @@ impl Session {
     }
 
     pub(super) async fn statement_close(&mut self, id: u32) {
+        let id = self.meant(id);
+        self.statements.newest = self.statements.newest.filter(|newest| *newest != id);
         // The backends keep theirs for other sessions. There is no answer to this command.
         if let Some(mut prepared) = self.statements.open.remove(&id) {
             let _ = self.close_cursor(&mut prepared).await;
         }
     }
 
-    pub(super) async fn statement_reset(&mut self, id: u32) -> Outcome<()> {
-        let mut prepared = self.statements.open.remove(&id).ok_or_else(|| unknown(id, "mysqld_stmt_reset"))?;
+    pub(super) async fn statement_reset(&mut self, asked: u32) -> Outcome<()> {
+        let id = self.meant(asked);
+        let mut prepared = self.statements.open.remove(&id).ok_or_else(|| unknown(asked, "mysqld_stmt_reset"))?;
         prepared.forget_long_data();
         let result = self.close_cursor(&mut prepared).await;
         self.statements.open.insert(id, prepared);
@@ -388,6 +402,12 @@ impl Session {
         self.put_ok(self.first());
         Ok(())
     }
+}
+
+/// What servers say to an EXECUTE that does not fit its statement; the reason is for the log.
+fn wrong_arguments(reason: impl std::fmt::Display) -> Trouble {
+    tracing::debug!(%reason, "an EXECUTE does not fit its statement");
+    Trouble::Told(MeshError::WrongArguments)
 }
 
 pub(super) fn unknown(id: u32, function: &str) -> MeshError {

@@ -110,7 +110,7 @@ impl Session {
     }
 
     async fn schema(&mut self) -> Result<Arc<Schema>, Fault> {
-        let catalog = self.catalog().ok_or_else(|| MeshError::UnknownDatabase(String::new()))?;
+        let catalog = self.catalog().ok_or_else(|| MeshError::unknown_database(Protocol::Postgres, ""))?;
         if let Some(schema) = catalog.current() {
             return Ok(schema);
         }

@@ -65,7 +65,7 @@ pub async fn log_in(mesh: &Arc<Mesh>, front: &Front, stream: ClientStream, full:
     }
     client = authenticate(&config, front, client, &message.user, loopback).await?;
     let Some((database, found)) = config.database(Protocol::Postgres, &message.database) else {
-        let error = MeshError::UnknownDatabase(message.database.clone());
+        let error = MeshError::unknown_database(Protocol::Postgres, &message.database);
         return Err(told(client, error));
     };
     if !config.user(&message.user).is_some_and(|user| user.may_use(&found.name)) {

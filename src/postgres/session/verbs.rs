@@ -111,7 +111,9 @@ impl Session {
     pub(super) fn tell_reply(&mut self, reply: Told) -> Result<(), Fault> {
         match reply {
             Told::Reply(Reply::Done { tag, warning, .. }) => {
-                if let Some(warning) = warning {
+                if let Some(warning) = warning
+                    && self.settings.get("client_min_messages") != Some("error")
+                {
                     answer::warning(&mut self.client.output, warning.sqlstate(), warning.text());
                 }
                 self.tell_parameters();

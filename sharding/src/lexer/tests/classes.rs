@@ -111,6 +111,7 @@ fn flags_of_mysql() {
         ("select @a", &["USER_VARIABLE_READ"]),
         ("select @a:=5", &["USER_VARIABLE_READ", "USER_VARIABLE_ASSIGN"]),
         ("select a into @x from t", &["INTO", "USER_VARIABLE_ASSIGN"]),
+        ("call p(1, @x)", &["USER_VARIABLE_READ", "USER_VARIABLE_ASSIGN", "UNKNOWN_FUNCTION"]),
         ("set @x = 5", &["USER_VARIABLE_READ", "USER_VARIABLE_ASSIGN"]),
         ("select @@session.sql_mode", &["SYSTEM_VARIABLE"]),
         ("select @@IDENTITY", &["SYSTEM_VARIABLE", "LAST_INSERT_ID"]),
