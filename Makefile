@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench chaos differential fuzz check-style check-docs install-demo install-test
+.PHONY: help demo test test-drivers bench chaos differential fuzz check-style check-docs install-demo install-test
 
 CARGO ?= cargo
 TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
@@ -17,13 +17,14 @@ help:
 	@echo 'make chaos   misbehaving clients and dying servers beside sessions that look closely; SECONDS=120 SEED=1'
 	@echo 'make differential   random statements on one database and on dbmesh, compared; STATEMENTS=20000 SEED=1'
 	@echo 'make fuzz   arbitrary and damaged input to every decoder, the tokenizer and the planner; SECONDS=60 for each target'
+	@echo 'make test-drivers   drivers of five languages and their own suites, straight and through dbmesh, compared'
 	@echo 'make test    install what is missing, then style, documentation and every test'
 
 install-demo:
 	@tests/install.sh demo
 
 install-test:
-	@tests/install.sh test '$(TARGET)/python'
+	@tests/install.sh test '$(TARGET)'
 
 demo: install-demo
 	$(CARGO) build --locked --release --bin dbmesh
@@ -38,6 +39,10 @@ check-docs:
 
 test: install-test check-style check-docs
 	$(CARGO) test --locked --workspace
+
+test-drivers:
+	@tests/install.sh drivers '$(TARGET)'
+	DBMESH_DRIVERS=all $(CARGO) test --locked --test live -- driver_matrix --nocapture --test-threads=1
 
 bench: install-test
 	$(CARGO) bench --locked --bench side_by_side -- $(ARGS)

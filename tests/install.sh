@@ -2,17 +2,18 @@
 # Installs what a Debian or Ubuntu machine lacks for the demo or the tests; returns at once when all is there.
 #
 #   tests/install.sh demo               MariaDB and PostgreSQL (servers and clients), a C compiler
-#   tests/install.sh test PYTHON_DIR    these, sysbench, haproxy, and the Python drivers in a private environment
+#   tests/install.sh drivers BUILD_DIR  all of test, and what the whole driver matrix needs: Go, Java, compiled drivers
+#   tests/install.sh test BUILD_DIR     these, sysbench, haproxy, Node.js, and drivers in BUILD_DIR/python and .../javascript
 #
 # Works as root or as a user with sudo. Starts no service, creates no PostgreSQL cluster, and leaves servers that
 # already run alone: service starts are denied while packages are installed, and every setting changed for that
 # is put back afterwards.
 set -euo pipefail
 
-purpose="${1:?usage: tests/install.sh demo | test PYTHON_DIR}"
-python_dir="${2:-}"
-[[ "$purpose" == demo || ( "$purpose" == test && -n "$python_dir" ) ]] || {
-    echo "usage: tests/install.sh demo | test PYTHON_DIR" >&2
+purpose="${1:?usage: tests/install.sh demo | test BUILD_DIR | drivers BUILD_DIR}"
+build="${2:-}"
+[[ "$purpose" == demo || ( "$purpose" =~ ^(test|drivers)$ && -n "$build" ) ]] || {
+    echo "usage: tests/install.sh demo | test BUILD_DIR | drivers BUILD_DIR" >&2
     exit 2
 }
 # Server programs live in sbin, which the PATH of an ordinary user often lacks.
@@ -34,12 +35,24 @@ have mariadbd && have mariadb-install-db || missing+=(mariadb-server-core)
 have mariadb || missing+=(mariadb-client-core)
 have psql && have pgbench || missing+=(postgresql-client postgresql-contrib)
 have_postgres || missing+=(postgresql)
-if [[ "$purpose" == test ]]; then
+if [[ "$purpose" != demo ]]; then
     have sysbench || missing+=(sysbench)
     have haproxy || missing+=(haproxy)
+    have node || missing+=(nodejs)
+    have npm || missing+=(npm)
     if ! have python3 || ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
         missing+=(python3 python3-venv)
     fi
+fi
+if [[ "$purpose" == drivers ]]; then
+    have go || missing+=(golang-go)
+    have javac || missing+=(default-jdk-headless)
+    have mvn || missing+=(maven)
+    have mariadb_config || missing+=(libmariadb-dev)
+    have pg_config || missing+=(libpq-dev)
+    have pkg-config || missing+=(pkg-config)
+    compgen -G "$(python3 -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h" >/dev/null ||
+        missing+=(python3-dev)
 fi
 
 undo=()
@@ -102,15 +115,53 @@ install_packages() {
 
 [[ ${#missing[@]} -eq 0 ]] || install_packages
 
-if [[ "$purpose" == test ]]; then
+if [[ "$purpose" != demo ]]; then
+    drivers="$(dirname "${BASH_SOURCE[0]}")/drivers"
     # Marked with the list it was made from: another list makes it again.
-    drivers=('PyMySQL>=1.1,<2' 'psycopg[binary]>=3.1,<4' 'asyncpg>=0.29,<1')
-    if [[ "$(cat "$python_dir/drivers" 2>/dev/null)" != "${drivers[*]}" ]] ||
-        ! "$python_dir/bin/python" -c 'import pymysql, psycopg, asyncpg' 2>/dev/null; then
-        echo "tests/install.sh: installing Python drivers into $python_dir" >&2
-        rm -rf "$python_dir"
-        python3 -m venv "$python_dir"
-        "$python_dir/bin/python" -m pip install --quiet --disable-pip-version-check "${drivers[@]}" >&2
-        printf '%s' "${drivers[*]}" >"$python_dir/drivers"
+    list="$drivers/python/requirements.txt"
+    python="$build/python"
+    if ! cmp -s "$list" "$python/made-from" ||
+        ! "$python/bin/python" -c 'import pymysql, mysql.connector, asyncmy, psycopg, asyncpg, pg8000, sqlalchemy' 2>/dev/null; then
+        echo "tests/install.sh: installing Python drivers into $python" >&2
+        rm -rf "$python"
+        python3 -m venv "$python"
+        "$python/bin/python" -m pip install --quiet --disable-pip-version-check -r "$list" >&2
+        cp "$list" "$python/made-from"
+    fi
+    list="$drivers/javascript/package-lock.json"
+    javascript="$build/javascript"
+    if ! cmp -s "$list" "$javascript/made-from"; then
+        echo "tests/install.sh: installing JavaScript drivers into $javascript" >&2
+        rm -rf "$javascript"
+        mkdir -p "$javascript"
+        cp "$drivers/javascript/package.json" "$list" "$javascript"
+        (cd "$javascript" && npm ci --silent --no-audit --no-fund --ignore-scripts >&2)
+        cp "$list" "$javascript/made-from"
+    fi
+fi
+
+# What only the whole matrix needs: all that is compiled, and the packages in which drivers ship their own tests.
+if [[ "$purpose" == drivers ]]; then
+    full="$build/drivers"
+    mkdir -p "$full"
+    full="$(cd "$full" && pwd)"
+    made_from="$(cat "$drivers"/python/*.txt "$drivers"/{go,rust,java}/* "$drivers"/rust/src/* 2>/dev/null | sha256sum)"
+    if [[ "$(cat "$full/made-from" 2>/dev/null)" != "$made_from" ]]; then
+        echo "tests/install.sh: building drivers into $full" >&2
+        python3 -m venv --clear "$full/python"
+        pip=("$full/python/bin/python" -m pip --quiet --disable-pip-version-check)
+        "${pip[@]}" install -r "$drivers/python/requirements-full.txt" >&2
+        rm -rf "$full/suites"
+        mkdir -p "$full/suites"
+        while read -r suite; do
+            "${pip[@]}" download --no-deps --no-binary :all: --dest "$full/suites" "$suite" >&2
+        done < <(grep -v '^#' "$drivers/python/suites.txt")
+        for archive in "$full"/suites/*.tar.gz; do tar -xzf "$archive" -C "$full/suites"; done
+        (cd "$drivers/go" && go build -o "$full/go-cases" .) >&2
+        rm -rf "$full/java"
+        mvn --quiet --batch-mode -f "$drivers/java/pom.xml" dependency:copy-dependencies -DoutputDirectory="$full/java" >&2
+        javac -cp "$full/java/*" -d "$full/java" "$drivers/java/Cases.java" >&2
+        cargo build --locked --manifest-path "$drivers/rust/Cargo.toml" --target-dir "$full/rust" >&2
+        echo "$made_from" >"$full/made-from"
     fi
 fi

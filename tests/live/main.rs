@@ -13,6 +13,8 @@ mod clients;
 mod command_line;
 mod demo;
 mod differential;
+#[path = "../drivers/mod.rs"]
+mod driver_matrix;
 mod mysql_sessions;
 mod postgres_sessions;
 mod private_servers;

@@ -10,13 +10,13 @@ mod tool;
 
 // Each is the bed's offer to tests; not every one is taken up at every time.
 #[allow(unused_imports)]
-pub use database::{Database, Table};
+pub use database::{Database, Table, execute};
 #[allow(unused_imports)]
 pub use eventually::{eventually, eventually_async};
 #[allow(unused_imports)]
 pub use mesh::{MeshConfig, RunningMesh};
 #[allow(unused_imports)]
-pub use tool::{Said, Tool, python};
+pub use tool::{Said, Tool, installed, python};
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};

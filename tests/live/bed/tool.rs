@@ -1,7 +1,7 @@
 //! Runs a client program to its end: output collected, a deadline, a failure that shows all it said.
 
 use std::io::{Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -24,12 +24,17 @@ pub struct Said {
     pub errors: String,
 }
 
-/// The Python of the private environment that `tests/install.sh` makes beside the build.
-pub fn python() -> PathBuf {
+/// Something that `tests/install.sh` puts beside the build.
+pub fn installed(path: &str) -> PathBuf {
     let build = super::program().ancestors().nth(2).expect("the build folder");
-    let python = build.join("python/bin/python");
-    assert!(python.exists(), "{} is not there: `make test` makes it", python.display());
-    python
+    let installed = build.join(path);
+    assert!(installed.exists(), "{} is not there: `make test` makes it", installed.display());
+    installed
+}
+
+/// The Python of the private environment that `tests/install.sh` makes.
+pub fn python() -> PathBuf {
+    installed("python/bin/python")
 }
 
 impl Tool {
@@ -60,6 +65,12 @@ impl Tool {
         self
     }
 
+    /// Runs it in this folder.
+    pub fn folder(mut self, folder: &Path) -> Self {
+        self.command.current_dir(folder);
+        self
+    }
+
     /// What it reads from its standard input.
     pub fn input(mut self, text: &str) -> Self {
         text.clone_into(&mut self.input);
@@ -74,7 +85,13 @@ impl Tool {
 
     /// Runs it; panics only when it cannot be run or does not end in time.
     #[track_caller]
-    pub fn run(mut self) -> Said {
+    pub fn run(self) -> Said {
+        self.run_in_time().unwrap_or_else(|late| panic!("{late}"))
+    }
+
+    /// Runs it; an error, with all it said, when it does not end in time.
+    #[track_caller]
+    pub fn run_in_time(mut self) -> Result<Said, String> {
         let mut child = self
             .command
             .stdin(Stdio::piped())
@@ -113,9 +130,9 @@ impl Tool {
         };
         let (out, errors) = (out.join().expect("collected"), errors.join().expect("collected"));
         let Some(status) = status else {
-            panic!("{} did not end within {:?}\n{out}\n{errors}", self.shown, self.most);
+            return Err(format!("{} did not end within {:?}\n{out}\n{errors}", self.shown, self.most));
         };
-        Said { success: status.success(), out, errors }
+        Ok(Said { success: status.success(), out, errors })
     }
 
     /// Runs it, and returns its standard output; panics when it fails.
