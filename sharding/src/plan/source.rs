@@ -34,11 +34,11 @@ impl<'a> Source<'a> {
         let mut misread = false;
         let mut conditional = false;
         let mut before = 0;
-        for token in tokens.list() {
+        for (at, token) in tokens.list().iter().enumerate() {
             let text = tokens.text(token);
             let gap = tokens.sql().get(before..token.span.start as usize).unwrap_or_default();
-            conditional |= mysql && executable(gap);
             before = token.span.end as usize;
+            conditional |= mysql && executable(gap) && !is_cache_hint(tokens, at);
             let is_literal = matches!(token.kind, TokenKind::Literal(_));
             literals.push(is_literal.then_some(literal));
             literal += u32::from(is_literal);
@@ -209,6 +209,15 @@ impl<'a> Source<'a> {
             (false, Some(_)) => ident.value.clone(),
         }
     }
+}
+
+/// Whether the token is all that an executable comment holds, and makes no difference to the answer.
+fn is_cache_hint(tokens: &Tokens, at: usize) -> bool {
+    let Some(token) = tokens.list().get(at) else { return false };
+    let hint = ["SQL_NO_CACHE", "SQL_CACHE"].iter().any(|word| tokens.is_word(at, word));
+    let end = tokens.list().get(at + 1).map_or(tokens.sql().len(), |next| next.span.start as usize);
+    let behind = tokens.sql().get(token.span.end as usize..end).unwrap_or_default();
+    hint && behind.trim_ascii_start().starts_with(b"*/")
 }
 
 /// True if the bytes between two tokens open a comment that MySQL or MariaDB executes.
