@@ -37,6 +37,7 @@ have psql && have pgbench || missing+=(postgresql-client postgresql-contrib)
 have_postgres || missing+=(postgresql)
 if [[ "$purpose" != demo ]]; then
     have sysbench || missing+=(sysbench)
+    have mariadb-dump || missing+=(mariadb-client)
     have haproxy || missing+=(haproxy)
     have node || missing+=(nodejs)
     have npm || missing+=(npm)

@@ -2,6 +2,7 @@
 //! on one shard (`Plain`) and on two (`Sharded`).
 
 mod command_lines;
+mod dumps;
 mod pgbench;
 mod python_drivers;
 mod rust_drivers;
