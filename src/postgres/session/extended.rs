@@ -347,7 +347,19 @@ impl Session {
         let index = self.target(shard, Access::Read).await?;
         let statement = if name.is_empty() { statement } else { self.as_read(index, &statement) };
         self.supply(index, name, &statement, Audience::ClientErrors).await?;
-        let own_name = if name.is_empty() { b"" } else { statement.name() };
+        let naming = self.naming(&statement.sql, &[&statement.lexed])?;
+        for named in naming.iter().flat_map(|naming| &naming.statements) {
+            self.supply(index, b"i", named, Audience::ClientErrors).await?;
+        }
+        let instead = naming.map(|naming| self.statement_like(&statement, &naming.spliced.text));
+        if let Some(instead) = &instead {
+            self.supply(index, b"i", instead, Audience::ClientErrors).await?;
+        }
+        let own_name = match &instead {
+            Some(instead) => instead.name(),
+            None if name.is_empty() => b"",
+            None => statement.name(),
+        };
         let backend = &mut *self.held[index].lease;
         write::describe(&mut backend.output, Target::Statement, own_name);
         backend.pipeline.sent(Sent::DescribeStatement, Audience::Client);

@@ -315,6 +315,11 @@ impl Session {
                 self.abandon_backend(index);
                 Err(Stop::Left.into())
             }
+            Err(Broken::Killed) => {
+                let inside = self.held[index].lease.pipeline.is_inside_message();
+                self.abandon_backend(index);
+                Err(if inside { Stop::Left } else { Stop::Fatal(MeshError::SessionKilled) }.into())
+            }
             Err(Broken::Server(cause)) => Err(self.lose(index, shard, cause, undisturbed)),
         }
     }

@@ -17,7 +17,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::client::Client;
 use super::parts::Edited;
-use crate::interrupt::Interrupt;
+use crate::interrupt::{Halt, Interrupt};
 use crate::postgres::backend::{Backend, Cancel};
 use crate::postgres::peers::Peers;
 
@@ -50,6 +50,8 @@ pub fn send_ahead(backend: &mut Backend, sql: &[u8]) {
 pub enum Broken {
     /// The client is gone, or takes no bytes for too long.
     Client,
+    /// The session shall end now.
+    Killed,
     /// The server is gone or sends nonsense.
     Server(String),
 }
@@ -201,7 +203,7 @@ pub struct Watch<'s> {
     pub undisturbed: bool,
 }
 
-/// The cancel request of a relay; there is at most one.
+/// The cancel request of a relay; there is at most one at a time.
 enum Cancelling {
     Unasked,
     Running(Cancel),
@@ -396,8 +398,12 @@ impl Relay<'_, '_> {
             };
         }
         self.poll_cancel(cx);
-        let asked = self.watch.interrupt.poll_halt(cx).is_ready();
-        if !(self.late || asked) || !matches!(self.cancel, Cancelling::Unasked) {
+        let asked = match self.watch.interrupt.poll_halt(cx) {
+            // The client is not told what becomes of the statement.
+            Poll::Ready(Halt::Session) => return Err(Broken::Killed),
+            asked => asked.is_ready(),
+        };
+        if !(self.late || asked) || matches!(self.cancel, Cancelling::Running(_)) {
             return Ok(());
         }
         if self.backend.pipeline.current().is_some_and(|(_, audience)| audience == AHEAD) {
@@ -409,6 +415,9 @@ impl Relay<'_, '_> {
                 Poll::Pending => Ok(()),
             };
         }
+        // A request that comes before the server has begun hits nothing: then another signal makes another one.
+        self.watch.interrupt.clear_query();
+        self.late = false;
         self.cancel = Cancelling::Running(self.backend.start_cancel(self.watch.cancel));
         self.relayed.cancelled = true;
         self.poll_cancel(cx);

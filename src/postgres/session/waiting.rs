@@ -4,7 +4,7 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use bytes::Buf;
 use protocol::postgres::Segment;
@@ -46,7 +46,12 @@ impl Session {
 
     async fn next_event(&mut self, least: Reason) -> Event {
         let index = self.listened();
+        let batch = !self.batch.is_empty();
         poll_fn(|cx| {
+            // The answers of a batch first: a client that never stops sending shall hear of an error in time.
+            if batch && let Poll::Ready(event) = self.poll_backend(index, cx) {
+                return Poll::Ready(event);
+            }
             if let Poll::Ready(read) = self.client.poll_fill(cx) {
                 return Poll::Ready(Event::Client(read));
             }
@@ -56,28 +61,31 @@ impl Session {
             if self.silence.poll(cx).is_ready() {
                 return Poll::Ready(Event::Timeout);
             }
-            if !self.client.output.is_empty()
-                && let Poll::Ready(Err(error)) = self.client.poll_drain(cx)
-            {
-                return Poll::Ready(Event::Client(Err(error)));
-            }
-            let Some(held) = self.held.get_mut(index) else { return Poll::Pending };
-            // A batch that has no end yet goes on meanwhile.
-            if !held.lease.output.is_empty()
-                && let Poll::Ready(Err(_)) = held.lease.poll_drain(cx)
-            {
-                // Its last words may still be readable.
-                held.lease.output.clear();
-            }
-            // A backend that is kept may have something to say: answers, notifications, or that it is gone.
-            if self.client.output.len() < OUTPUT_MAX
-                && let Poll::Ready(read) = held.lease.poll_fill(cx)
-            {
-                return Poll::Ready(Event::Server(read));
-            }
-            Poll::Pending
+            if batch { Poll::Pending } else { self.poll_backend(index, cx) }
         })
         .await
+    }
+
+    /// Sends what waits for the backend and for the client, and hears what the backend says.
+    fn poll_backend(&mut self, index: usize, cx: &mut Context<'_>) -> Poll<Event> {
+        if !self.client.output.is_empty()
+            && let Poll::Ready(Err(error)) = self.client.poll_drain(cx)
+        {
+            return Poll::Ready(Event::Client(Err(error)));
+        }
+        let Some(held) = self.held.get_mut(index) else { return Poll::Pending };
+        if !held.lease.output.is_empty()
+            && let Poll::Ready(Err(_)) = held.lease.poll_drain(cx)
+        {
+            // Its last words may still be readable.
+            held.lease.output.clear();
+        }
+        if self.client.output.len() < OUTPUT_MAX
+            && let Poll::Ready(read) = held.lease.poll_fill(cx)
+        {
+            return Poll::Ready(Event::Server(read));
+        }
+        Poll::Pending
     }
 
     /// Index of the backend that is listened to while the client is waited for.

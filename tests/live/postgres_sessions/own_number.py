@@ -85,6 +85,12 @@ def signalled():
     one = connect()
     answers = one.ask(query("SELECT pg_terminate_backend(pg_backend_pid())"))
     assert error(answers) == "57P01" and answers[-1] == ("end",), answers
+    # One whose statement runs is told of its end only.
+    one = connect()
+    one.send(query("SELECT pg_sleep(60)"))
+    assert one.is_silent(0.2)
+    assert other.rows(f"SELECT pg_terminate_backend({one.process})") == [(b"t",)]
+    assert [answer[0] for answer in one.answer() if answer[0] != "T"] == ["E", "end"]
     # One that is gone, and one that never was, are told as a server does.
     for gone in (one.process, 1 << 30):
         answers = other.ask(query(f"SELECT pg_terminate_backend({gone})"))

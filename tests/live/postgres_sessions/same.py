@@ -344,6 +344,8 @@ def prepared_by_sql_and_protocol():
     pair.same(query("BEGIN; EXECUTE plus(7)"))
     pair.same(query("COMMIT"))
     pair.same(parse("EXECUTE plus(8)"), bind(), execute(), SYNC)
+    pair.same(parse('EXECUTE "plus"(9)', "run"), describe("S", "run"), bind((), "run"), describe("P"), execute(), SYNC)
+    pair.same(close("S", "run"), SYNC)
     listed = "SELECT name, statement, parameter_types, from_sql FROM pg_prepared_statements ORDER BY prepare_time, name"
     pair.same(query(listed), tidy=without_tables)
     pair.same(parse("SELECT 'two'", "Two"), SYNC)
