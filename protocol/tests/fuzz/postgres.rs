@@ -123,14 +123,20 @@ fn postgres_damaged_messages() {
 
 /// What is sent to the client, in order, and what the observer was told.
 #[derive(Default, PartialEq, Eq, Debug)]
-struct Seen(Vec<(Option<(Sent, Audience)>, u8, Vec<u8>)>, Vec<(Sent, Audience, bool)>);
+struct Seen {
+    messages: Vec<SeenMessage>,
+    answered: Vec<(Sent, Audience, bool)>,
+}
+
+/// What a message answers, its tag and its body.
+type SeenMessage = (Option<(Sent, Audience)>, u8, Vec<u8>);
 
 impl Observer for Seen {
     fn on_message(&mut self, of: Option<(Sent, Audience)>, tag: u8, body: &[u8]) {
-        self.0.push((of, tag, body.to_vec()));
+        self.messages.push((of, tag, body.to_vec()));
     }
     fn on_answered(&mut self, sent: Sent, audience: Audience, failed: bool) {
-        self.1.push((sent, audience, failed));
+        self.answered.push((sent, audience, failed));
     }
 }
 

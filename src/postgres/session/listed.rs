@@ -164,7 +164,7 @@ impl Session {
             if backend.memory.uses(statement.number) {
                 continue;
             }
-            write::parse(&mut backend.output, &statement.name(), &statement.sql, statement.types.iter().copied());
+            write::parse(&mut backend.output, statement.name(), &statement.sql, statement.types.iter().copied());
             write::sync(&mut backend.output);
             for sent in [Sent::Parse, Sent::Sync] {
                 backend.pipeline.sent(sent, Audience::Mesh(0));
