@@ -146,7 +146,7 @@ if [[ "$purpose" == drivers ]]; then
     full="$build/drivers"
     mkdir -p "$full"
     full="$(cd "$full" && pwd)"
-    made_from="$(cat "$drivers"/python/*.txt "$drivers"/{go,rust,java}/* "$drivers"/rust/src/* 2>/dev/null | sha256sum)"
+    made_from="$(find "$drivers"/{python,go,java,rust} -type f ! -name '*.pyc' | LC_ALL=C sort | xargs cat | sha256sum)"
     if [[ "$(cat "$full/made-from" 2>/dev/null)" != "$made_from" ]]; then
         echo "tests/install.sh: building drivers into $full" >&2
         python3 -m venv --clear "$full/python"

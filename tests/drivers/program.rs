@@ -186,7 +186,7 @@ fn compiled(
     let program = |(name, kind, argument): &(&'static str, ServerKind, &'static str)| Program {
         name,
         kind: *kind,
-        ways: &[Way::Unsharded, Way::Sharded],
+        ways: &[Way::Unsharded],
         is_suite: false,
         command: command.to_owned(),
         arguments: arguments(argument),

@@ -142,7 +142,7 @@ public class Cases {
         });
 
         for (String variant : variants()) {
-            test("rows " + variant, () -> session(variant, connection -> {
+            test(("rows " + variant).trim(), () -> session(variant, connection -> {
                 text(connection, "DELETE FROM accounts");
                 try (PreparedStatement insert = connection.prepareStatement("INSERT INTO accounts (id, owner, balance, note) VALUES (?, ?, ?, ?)")) {
                     for (int n = 1; n <= 300; n++) {
@@ -176,7 +176,7 @@ public class Cases {
                 rows(connection, "DELETE FROM accounts");
             }));
 
-            test("transactions " + variant, () -> session(variant, one -> session(variant, two -> {
+            test(("transactions " + variant).trim(), () -> session(variant, one -> session(variant, two -> {
                 text(one, "DELETE FROM accounts");
                 for (int level : new int[] {Connection.TRANSACTION_READ_COMMITTED, Connection.TRANSACTION_REPEATABLE_READ, Connection.TRANSACTION_SERIALIZABLE}) {
                     one.setTransactionIsolation(level);
@@ -200,7 +200,7 @@ public class Cases {
                 rows(one, "DELETE FROM accounts");
             })));
 
-            test("streams " + variant, () -> session(variant, connection -> {
+            test(("streams " + variant).trim(), () -> session(variant, connection -> {
                 connection.setAutoCommit(false);
                 try (Statement statement = connection.createStatement()) {
                     statement.setFetchSize(POSTGRES || MARIADB ? 100 : Integer.MIN_VALUE);
