@@ -28,6 +28,15 @@ impl Spoken {
         }
         if ended && !cases.is_empty() { Ok(Self { cases }) } else { Err(format!("did not come to its end:\n{out}")) }
     }
+
+    /// The cases of `direct`, with what was said of each here.
+    pub fn filled_from(&self, direct: &Self) -> Self {
+        let lines = |name: &str| {
+            let found = self.cases.iter().find(|(case, _)| case == name);
+            found.map_or_else(|| vec!["did not run".to_owned()], |(_, lines)| lines.clone())
+        };
+        Self { cases: direct.cases.iter().map(|(name, _)| (name.clone(), lines(name))).collect() }
+    }
 }
 
 /// How a case through dbmesh compares with the same case on the server.

@@ -102,12 +102,20 @@ fn run(program: &Program, place: &Place, explained: &Explained, findings: &Mutex
     }
     for (way, through) in &whole[1..] {
         let [mut same, mut refused, mut known] = [0; 3];
+        // Which parts a test of a suite has may hang on its outcome.
+        let filled = program.is_suite.then(|| through.filled_from(direct));
+        let through = filled.as_ref().unwrap_or(through);
         let names = |spoken: &Spoken| spoken.cases.iter().map(|(case, _)| case.clone()).collect::<Vec<_>>();
         if names(direct) != names(through) {
             findings.wrong.push(format!("{name}, {}: other cases than directly", way.name()));
             continue;
         }
         for ((case, expected), (_, found)) in direct.cases.iter().zip(&through.cases) {
+            // What fails without dbmesh is no measure.
+            if program.is_suite && expected.first().is_none_or(|outcome| outcome != "passed") {
+                same += 1;
+                continue;
+            }
             match compare(expected, found, *way) {
                 Verdict::Same => same += 1,
                 Verdict::Refused(line) => {

@@ -348,6 +348,10 @@ impl Session {
                 Heard::Bytes(Ok(_)) => {}
                 Heard::Bytes(Err(error)) => return Err(Trouble::Client(error)),
                 Heard::Interrupt(reason) => return Err(self.say_farewell(Trouble::Interrupted(reason)).await),
+                // MariaDB ends such a connection without a word.
+                Heard::Nothing if own.is_some() && matches!(self.server, MySqlServer::MariaDb(_)) => {
+                    return Err(Trouble::Client(std::io::ErrorKind::TimedOut.into()));
+                }
                 Heard::Nothing => {
                     let which = match (own, inside) {
                         (Some(_), _) => "wait_timeout",

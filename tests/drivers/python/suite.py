@@ -47,7 +47,7 @@ class Outcomes:
 
 def source(pattern):
     """A copy of the source package, in the current folder."""
-    found = sorted(pathlib.Path(os.environ["DRIVERS_SUITES"]).glob(pattern))
+    found = [path for path in pathlib.Path(os.environ["DRIVERS_SUITES"]).glob(pattern) if path.is_dir()]
     if len(found) != 1:
         sys.exit(f"{pattern}: {found}")
     copy = pathlib.Path.cwd() / NAME
