@@ -118,8 +118,11 @@ async fn explain_route_takes_its_database_from_the_statement_or_from_use() {
 
 #[tokio::test]
 async fn databases_that_are_not_there_or_not_clear_are_errors() {
-    assert_eq!(error("USE nowhere").await, MeshError::UnknownDatabase("nowhere".to_owned()));
-    assert_eq!(error("USE mysql.nowhere").await, MeshError::UnknownDatabase("mysql.nowhere".to_owned()));
+    assert_eq!(error("USE nowhere").await, MeshError::UnknownDatabase("Unknown database 'nowhere'".to_owned()));
+    assert_eq!(
+        error("USE mysql.nowhere").await,
+        MeshError::UnknownDatabase("Unknown database 'mysql.nowhere'".to_owned())
+    );
     let both = error("USE shop").await.to_string();
     assert_eq!(both, "'shop' is served by both protocols: expected mysql.shop or postgres.shop");
 }
