@@ -92,6 +92,12 @@ pub async fn cases() {
             rows(&mut on, sql).await?;
         }
         ended(sqlx::query("SELECT 10 / $1").bind(0).fetch_all(&mut on).await);
+        on.execute("DELETE FROM accounts").await?;
+        on.close().await
+    })
+    .await;
+    case("description", async {
+        let mut on = options().connect().await?;
         let described = on.describe("SELECT id, owner FROM accounts WHERE id = $1").await?;
         println!(
             "{:?}",
@@ -101,7 +107,6 @@ pub async fn cases() {
                 .map(|column| (column.name().to_owned(), column.type_info().name().to_owned()))
                 .collect::<Vec<_>>()
         );
-        on.execute("DELETE FROM accounts").await?;
         on.close().await
     })
     .await;
