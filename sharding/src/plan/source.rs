@@ -214,7 +214,9 @@ impl<'a> Source<'a> {
 /// Whether the token is all that an executable comment holds, and makes no difference to the answer.
 fn is_cache_hint(tokens: &Tokens, at: usize) -> bool {
     let Some(token) = tokens.list().get(at) else { return false };
-    let hint = ["SQL_NO_CACHE", "SQL_CACHE"].iter().any(|word| tokens.is_word(at, word));
+    // Elsewhere it might be an alias, which is there or not.
+    let first = at.checked_sub(1).is_some_and(|before| tokens.is_word(before, "SELECT"));
+    let hint = first && ["SQL_NO_CACHE", "SQL_CACHE"].iter().any(|word| tokens.is_word(at, word));
     let end = tokens.list().get(at + 1).map_or(tokens.sql().len(), |next| next.span.start as usize);
     let behind = tokens.sql().get(token.span.end as usize..end).unwrap_or_default();
     hint && behind.trim_ascii_start().starts_with(b"*/")
