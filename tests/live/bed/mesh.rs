@@ -1,6 +1,7 @@
 //! A dbmesh process for one test: its configuration, its start on free ports, its end.
 
 use std::fmt::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -200,6 +201,19 @@ impl RunningMesh {
     /// Whether the process runs.
     pub fn is_alive(&self) -> bool {
         Path::new(&format!("/proc/{}", self.pid)).exists()
+    }
+
+    /// The status and text of a page that it serves by HTTP, like `/metrics`. What a session did is counted there at the
+    /// latest when the session has its next answer.
+    pub fn page(&self, path: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(self.addresses.http).expect("pages are served");
+        stream.set_read_timeout(Some(START_MAX)).expect("a timeout can be set");
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("sent");
+        let mut text = String::new();
+        stream.read_to_string(&mut text).expect("an answer");
+        let status = text.split_whitespace().nth(1).and_then(|status| status.parse().ok()).expect("a status");
+        let body = text.split_once("\r\n\r\n").expect("a body").1.to_owned();
+        (status, body)
     }
 
     /// All it has logged.

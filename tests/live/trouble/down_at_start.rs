@@ -1,24 +1,9 @@
 //! A shard that is down when dbmesh starts: the others serve, health says so, and it comes back by itself.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
-
 use mysql_async::prelude::Queryable as _;
 
 use super::{SOON, is_unharmed, told_by_mysql, told_by_postgres};
-use crate::bed::{Database, MeshConfig, RunningMesh, ServerKind, Table, bed, eventually, eventually_async};
-
-/// The status and text of a page.
-fn page(mesh: &RunningMesh, path: &str) -> (u16, String) {
-    let mut stream = TcpStream::connect(mesh.addresses.http).expect("pages are served");
-    stream.set_read_timeout(Some(SOON)).expect("a timeout can be set");
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("sent");
-    let mut text = String::new();
-    stream.read_to_string(&mut text).expect("an answer");
-    let status = text.split_whitespace().nth(1).and_then(|status| status.parse().ok()).expect("a status");
-    let body = text.split_once("\r\n\r\n").expect("a body").1.to_owned();
-    (status, body)
-}
+use crate::bed::{Database, MeshConfig, ServerKind, Table, bed, eventually, eventually_async};
 
 #[tokio::test]
 async fn by_mysql() {
@@ -29,10 +14,10 @@ async fn by_mysql() {
     bed().servers().kill(&server).expect("it ran");
     let mesh = MeshConfig::with(&down).and(&up).start();
     eventually("health names the shard that is down", SOON, || {
-        let (status, text) = page(&mesh, "/readyz");
+        let (status, text) = mesh.page("/readyz");
         status == 503 && text.contains(&down.name)
     });
-    assert_eq!(page(&mesh, "/healthz").0, 200);
+    assert_eq!(mesh.page("/healthz").0, 200);
     let mut other = mesh.mysql(&up.name).await;
     let sum: Option<i64> = other.query_first("SELECT 1 + 1 FROM DUAL").await.expect("the other one serves");
     assert_eq!(sum, Some(2));
@@ -43,7 +28,7 @@ async fn by_mysql() {
     assert_eq!((told.code, told.state.as_str()), (1429, "HY000"), "{told:?}");
 
     bed().servers().restart(&server).expect("it starts");
-    let ready = || page(&mesh, "/readyz").0 == 200;
+    let ready = || mesh.page("/readyz").0 == 200;
     eventually("health sees it come back", SOON, ready);
     let deadline = std::time::Instant::now() + SOON;
     let ids: Vec<i64> = loop {
@@ -69,10 +54,10 @@ async fn by_postgres() {
     bed().servers().kill(&server).expect("it ran");
     let mesh = MeshConfig::with(&down).and(&up).start();
     eventually("health names the shard that is down", SOON, || {
-        let (status, text) = page(&mesh, "/readyz");
+        let (status, text) = mesh.page("/readyz");
         status == 503 && text.contains(&down.name)
     });
-    assert_eq!(page(&mesh, "/healthz").0, 200);
+    assert_eq!(mesh.page("/healthz").0, 200);
     let other = mesh.postgres(&up.name).await;
     other.query_one("SELECT 1 + 1", &[]).await.expect("the other one serves");
     let connect = || async {
@@ -88,7 +73,7 @@ async fn by_postgres() {
     assert!(told.text.contains(&server.name), "{told:?}");
 
     bed().servers().restart(&server).expect("it starts");
-    eventually("health sees it come back", SOON, || page(&mesh, "/readyz").0 == 200);
+    eventually("health sees it come back", SOON, || mesh.page("/readyz").0 == 200);
     eventually_async("sessions get through", SOON, || async {
         match connect().await {
             Ok(rows) => rows.len() == 1 && rows[0].get::<_, i64>(0) == 7,
