@@ -136,7 +136,7 @@ pub const KEYS: &[Key] = &[
     live("user.password", Secret, "", "Its password."),
     live("user.password_env", Text, "", "Environment variable that holds the password instead."),
     live("user.password_file", Path, "", "File that holds the password instead."),
-    live("user.scram", Secret, "", "PostgreSQL verifier SCRAM-SHA-256$... instead of a password; no login by the MySQL protocol."),
+    live("user.scram", Secret, "", "PostgreSQL verifier SCRAM-SHA-256$... instead of a password; by the MySQL protocol only caching_sha2_password proves it."),
     live("user.auth", Choice(AuthMethod::WORDS), "password", "How the user proves itself; md5 is for old PostgreSQL clients, trust asks for nothing and works on loopback only."),
     live("user.databases", TextList, "", "Logical databases the user may use; all when absent."),
     live("user.transaction_type", Choice(TransactionType::WORDS), "", "Overrides the database's transaction_type."),

@@ -125,7 +125,7 @@ pub enum Credential {
     Password(Secret),
     /// As `Password`, and PostgreSQL asks for the older md5 proof.
     Md5(Secret),
-    /// A PostgreSQL verifier `SCRAM-SHA-256$..`; cannot log in by the MySQL protocol.
+    /// A PostgreSQL verifier `SCRAM-SHA-256$..`; by the MySQL protocol it takes caching_sha2_password in full.
     ScramVerifier(Secret),
     /// No proof at all; only from a loopback peer, and only when the listeners are on loopback.
     Trust,

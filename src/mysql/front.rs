@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use tokio::time::Instant;
 
 use super::connect::{BackendKey, MySqlConnector, MySqlPools};
+use super::passwords::Passwords;
 use crate::config::{Config, Protocol};
 use crate::pool::{PoolSettings, Pools, ShardId};
 
@@ -23,6 +24,8 @@ const VERSION_WAIT: Duration = Duration::from_secs(2);
 pub struct Front {
     /// Backends.
     pub pools: Arc<MySqlPools>,
+    /// Passwords of users of whom only a verifier is known.
+    pub passwords: Arc<Passwords>,
     began: AtomicU64,
 }
 
@@ -31,7 +34,7 @@ impl Front {
     #[must_use]
     pub fn new(config: Arc<ArcSwap<Config>>, settings: PoolSettings, workers: usize) -> Self {
         let pools = Pools::new(MySqlConnector::new(config), settings, workers);
-        Self { pools, began: AtomicU64::new(0) }
+        Self { pools, passwords: Arc::default(), began: AtomicU64::new(0) }
     }
 
     /// A number that is greater for each transaction that begins later.

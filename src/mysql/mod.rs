@@ -6,6 +6,7 @@ pub mod connect;
 pub mod execution;
 pub mod front;
 pub mod memory;
+pub mod passwords;
 mod session;
 
 use std::sync::Arc;

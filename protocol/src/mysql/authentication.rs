@@ -127,6 +127,16 @@ pub fn put_switch_request(out: &mut Vec<u8>, method: Method, scramble: &[u8; SCR
 
 /// Payload by which a server says that the fast path of caching_sha2_password succeeded; OK follows.
 pub const FAST_SUCCESS: [u8; 2] = [1, 3];
+/// Payload by which a server asks for the password itself: in the clear by TLS, else encrypted.
+pub const FULL_WANTED: [u8; 2] = [1, 4];
+/// Payload by which a client asks for the key to encrypt its password with.
+pub const KEY_REQUEST: [u8; 1] = [2];
+
+/// Appends the payload that hands out the key (PEM) to encrypt a password with.
+pub fn put_public_key(out: &mut Vec<u8>, pem: &str) {
+    out.push(1);
+    out.extend_from_slice(pem.as_bytes());
+}
 
 /// Why a login at a server cannot go on.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -247,7 +257,7 @@ impl ServerLogin {
             [4] if self.secure => self.clear_password().map(LoginStep::Send),
             [4] => {
                 self.key_asked = true;
-                Ok(LoginStep::Send(vec![2]))
+                Ok(LoginStep::Send(KEY_REQUEST.to_vec()))
             }
             _ => Err(WireError::Malformed("unexpected authentication data").into()),
         }

@@ -5,6 +5,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hmac::{Hmac, Mac};
+use postgres_protocol::authentication::sasl::{ChannelBinding, ScramSha256};
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 use thiserror::Error;
@@ -78,6 +79,15 @@ impl Verifier {
             stored_key: BASE64.decode(stored_key).ok()?.try_into().ok()?,
             server_key: BASE64.decode(server_key).ok()?.try_into().ok()?,
         })
+    }
+
+    /// Whether this is the verifier of `password`, which came whole. Costs thousands of hashes.
+    #[must_use]
+    pub fn accepts(self, password: &[u8]) -> bool {
+        let mut client = ScramSha256::new(password, ChannelBinding::unsupported());
+        let begun = begin(self, true, SCRAM_SHA_256, None, client.message(), "own");
+        let Ok((exchange, first)) = begun else { return false };
+        client.update(&first).is_ok() && exchange.finish(client.message()).is_ok()
     }
 
     /// A verifier for a user that does not exist: the salt stays the same for one user and secret; no proof matches.
@@ -198,7 +208,6 @@ impl Exchange {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use postgres_protocol::authentication::sasl::{ChannelBinding, ScramSha256};
 
     fn run(
         verifier: Verifier,
@@ -224,6 +233,9 @@ mod tests {
         assert_eq!(run(verifier.clone(), true, "pässword".as_bytes(), None, None), Ok(()));
         assert_eq!(run(verifier.clone(), true, b"password", None, None), Err(ScramError::Denied));
         assert_eq!(run(verifier, false, "pässword".as_bytes(), None, None), Err(ScramError::Denied));
+        let stored = Verifier::from_password("pässword".as_bytes()).expect("derived");
+        assert!(stored.clone().accepts("pässword".as_bytes()));
+        assert!(!stored.clone().accepts(b"password") && !stored.accepts(b""));
         let mock = Verifier::mock("nobody", b"secret");
         assert_eq!(mock, Verifier::mock("nobody", b"secret"));
         assert_ne!(mock.salt, Verifier::mock("somebody", b"secret").salt);

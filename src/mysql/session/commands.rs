@@ -125,15 +125,16 @@ impl Session {
         let login = Login::decode_change_user(body, self.client.capabilities).map_err(|error| broken(&error))?;
         let collation = if login.collation == 0 { self.collation } else { login.collation };
         let config = self.mesh.config.load_full();
+        let passwords = Arc::clone(&self.mesh.mysql.passwords);
         // libmariadb and libmysqlclient answer the challenge of their login, and no other. Whoever does not is asked for a
         // proof of a new one.
-        let (login, challenge) = if login::is_proven(&config, &login, &self.challenge) {
+        let (login, challenge) = if login::is_proven(&config, &passwords, &login, &self.challenge) {
             (login, self.challenge)
         } else {
             (Login { proof: vec![0; 3], ..login }, login::scramble().map_err(Trouble::Client)?)
         };
         let limit = config.timeouts.handshake;
-        let proof = login::prove(&config, &mut self.client, login, &challenge, 1);
+        let proof = login::prove(&config, &passwords, &mut self.client, login, &challenge, 1);
         let admitted = match tokio::time::timeout(limit, proof).await {
             Ok(Ok(Ok(admitted))) => admitted,
             Ok(Ok(Err((sequence, error)))) => {

@@ -1,20 +1,27 @@
 //! From the first packet to a logged-in client: greeting, TLS, proof of the password; COM_CHANGE_USER likewise.
 //! Out: commands.
 
-use protocol::mysql::authentication::{FAST_SUCCESS, Method, Verifier, put_switch_request};
+use std::sync::Arc;
+
+use protocol::mysql::authentication::{CACHING_SHA2, FAST_SUCCESS, Method, Verifier, put_switch_request};
 use protocol::mysql::capability::{self, Capabilities, status};
 use protocol::mysql::greeting::{Greeting, SCRAMBLE};
 use protocol::mysql::login::{FirstPacket, Login};
 use protocol::mysql::packet::put_packet_with;
 
 use super::client::{Client, ReadError};
+use super::full_proof::{is_proven_in_full, reply};
 use super::place::Place;
-use crate::config::{Config, Credential, Protocol};
+use crate::config::{Config, Credential, Protocol, User};
 use crate::error_code::MeshError;
 use crate::mesh::Mesh;
+use crate::mysql::passwords::Passwords;
 
 /// Login packets are short; connection attributes are at most 64 KiB.
-const LOGIN_BYTES_MAX: usize = 128 * 1024;
+pub const LOGIN_BYTES_MAX: usize = 128 * 1024;
+
+/// The method that the greeting names.
+const GREETED: Method = Method::Native;
 
 /// A user that proved itself.
 #[derive(Debug)]
@@ -79,7 +86,7 @@ pub async fn log_in(
         mariadb_capabilities: 0,
         collation: 45,
         status: status::AUTOCOMMIT,
-        plugin: Method::Native.name().as_bytes().to_vec(),
+        plugin: GREETED.name().as_bytes().to_vec(),
     };
     put_packet_with(&mut client.output, 0, |out| greeting.encode(out));
     client.flush().await?;
@@ -111,7 +118,9 @@ pub async fn log_in(
                     let text = "Connections using insecure transport are prohibited: use TLS";
                     return refuse(client, place, MeshError::AccessDenied(text.to_owned())).await;
                 }
-                return match prove(&config, &mut client, login, &greeting.scramble, place.sequence).await? {
+                let passwords = &mesh.mysql.passwords;
+                let scramble = &greeting.scramble;
+                return match prove(&config, passwords, &mut client, login, scramble, place.sequence).await? {
                     Ok(admitted) => Ok((client, admitted)),
                     Err((sequence, error)) => refuse(client, Place { sequence, more: false }, error).await,
                 };
@@ -134,6 +143,7 @@ async fn refuse<T>(mut client: Client, place: Place, error: MeshError) -> Result
 /// The client broke off.
 pub async fn prove(
     config: &Config,
+    passwords: &Arc<Passwords>,
     client: &mut Client,
     mut login: Login,
     challenge: &[u8; SCRAMBLE],
@@ -142,51 +152,39 @@ pub async fn prove(
     let name = String::from_utf8_lossy(&login.user).into_owned();
     let user = config.user(&name);
     let peer = client.stream().peer_addr()?.ip();
-    let trusted = user.is_some_and(|user| user.credential == Credential::Trust) && peer.is_loopback();
-    let mut accepted = trusted;
+    let mut accepted = user.is_some_and(|user| user.credential == Credential::Trust) && peer.is_loopback();
     let mut fresh = *challenge;
-    if !trusted {
-        let named = if client.capabilities & capability::PLUGIN_AUTH == 0 {
-            Some(Method::Native)
-        } else {
-            Method::named(&login.plugin)
-        };
-        let plausible = |method: Method, proof: &[u8]| match (method, proof.len()) {
-            (_, 0) | (Method::Native, 20) | (Method::CachingSha2, 1 | 32) => Some(method),
-            _ => None,
-        };
-        let method = match named.and_then(|method| plausible(method, &login.proof)) {
-            Some(method) => method,
-            None => {
-                let method = named.unwrap_or(Method::Native);
+    if !accepted {
+        let method = match first_method(user, client.capabilities, &login) {
+            Ok(method) => method,
+            Err(method) => {
                 fresh = scramble()?;
                 sequence = put_packet_with(&mut client.output, sequence, |out| put_switch_request(out, method, &fresh));
-                client.flush().await?;
-                let whole = match client.read_packet(sequence, LOGIN_BYTES_MAX).await {
-                    Ok(whole) => whole,
-                    Err(ReadError::Wire(error)) => {
-                        return Ok(Err((sequence.wrapping_add(1), MeshError::Protocol(error.to_string()))));
-                    }
-                    Err(error) => return Err(error.into()),
+                login.proof = match reply(client, &mut sequence).await? {
+                    Ok(proof) => proof,
+                    Err(error) => return Ok(Err((sequence, error))),
                 };
-                login.proof = whole.payload(&client.input).into_owned();
-                client.consume(whole.wire_length);
-                sequence = sequence.wrapping_add(1);
                 method
             }
         };
+        let empty = login.proof.is_empty() || login.proof == [0];
         // An unknown user costs the same work and gets the same answer as a wrong password.
-        let verifier = match user.map(|user| &user.credential) {
-            Some(Credential::Password(secret) | Credential::Md5(secret)) => {
-                Some(Verifier::of_password(secret.expose().as_bytes()))
-            }
-            _ => None,
-        };
+        let verifier = verifier_of(user, passwords, method);
         let decoy = Verifier::of_password(b"no such user");
         let right = verifier.as_ref().unwrap_or(&decoy).accepts(method, &fresh, &login.proof);
         accepted = right && verifier.is_some();
-        if accepted && method == Method::CachingSha2 && !login.proof.is_empty() && login.proof != [0] {
+        if accepted && method == Method::CachingSha2 && !empty {
             sequence = put_packet_with(&mut client.output, sequence, |out| out.extend_from_slice(&FAST_SUCCESS));
+        }
+        if let Some(Credential::ScramVerifier(stored)) = user.map(|user| &user.credential)
+            && method == Method::CachingSha2
+            && !accepted
+            && !empty
+        {
+            match is_proven_in_full(passwords, client, &name, stored, &fresh, &mut sequence).await? {
+                Ok(right) => accepted = right,
+                Err(error) => return Ok(Err((sequence, error))),
+            }
         }
     }
     let Some(user) = user.filter(|_| accepted) else {
@@ -201,17 +199,46 @@ pub async fn prove(
     Ok(Ok(Admitted { user: name, database, login, sequence, challenge: fresh }))
 }
 
+/// The method by which a login's first proof is to be checked, or that it is to be asked for another proof of.
+fn first_method(user: Option<&User>, capabilities: Capabilities, login: &Login) -> Result<Method, Method> {
+    if capabilities & capability::PLUGIN_AUTH == 0 {
+        return if matches!(login.proof.len(), 0 | 20) { Ok(Method::Native) } else { Err(Method::Native) };
+    }
+    if matches!(user.map(|user| &user.credential), Some(Credential::ScramVerifier(_))) {
+        // Only this method can hand over a password as a whole.
+        let named = login.plugin == CACHING_SHA2.as_bytes() && login.proof.len() == 32;
+        return if named { Ok(Method::CachingSha2) } else { Err(Method::CachingSha2) };
+    }
+    let named = Method::named(&login.plugin);
+    match (named, login.proof.len()) {
+        (Some(Method::Native), 0 | 20) => Ok(Method::Native),
+        (Some(Method::CachingSha2), 1 | 32) => Ok(Method::CachingSha2),
+        // Nothing may mean no password, or that the client's method is not the one greeted with: it is asked.
+        _ => Err(named.unwrap_or(GREETED)),
+    }
+}
+
+/// What a user's first proof is checked against.
+fn verifier_of(user: Option<&User>, passwords: &Passwords, method: Method) -> Option<Verifier> {
+    let user = user?;
+    match &user.credential {
+        Credential::Password(secret) | Credential::Md5(secret) => {
+            Some(Verifier::of_password(secret.expose().as_bytes()))
+        }
+        Credential::ScramVerifier(stored) if method == Method::CachingSha2 => passwords.known(&user.name, stored),
+        Credential::ScramVerifier(_) | Credential::Trust => None,
+    }
+}
+
 /// Whether a login that came without a new challenge proves the password by an old one.
-pub fn is_proven(config: &Config, login: &Login, challenge: &[u8; SCRAMBLE]) -> bool {
+pub fn is_proven(config: &Config, passwords: &Passwords, login: &Login, challenge: &[u8; SCRAMBLE]) -> bool {
     let named = capability::PLUGIN_AUTH & login.capabilities != 0;
     let method = if named { Method::named(&login.plugin) } else { Some(Method::Native) };
     let user = config.user(&String::from_utf8_lossy(&login.user));
-    match (method, user.map(|user| &user.credential)) {
-        (Some(method), Some(Credential::Password(secret) | Credential::Md5(secret))) => {
-            Verifier::of_password(secret.expose().as_bytes()).accepts(method, challenge, &login.proof)
-        }
-        _ => false,
-    }
+    method.is_some_and(|method| {
+        let verifier = verifier_of(user, passwords, method);
+        verifier.is_some_and(|verifier| verifier.accepts(method, challenge, &login.proof))
+    })
 }
 
 /// The logical database of this name, if the user may use it.

@@ -9,6 +9,7 @@ mod course;
 mod cursors;
 mod diagnostics;
 mod fixed;
+mod full_proof;
 mod grid;
 mod held;
 mod home;

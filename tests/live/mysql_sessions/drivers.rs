@@ -11,7 +11,7 @@ use super::wire::{UNKNOWN, Wire, error};
 use super::{Split, code as code_of};
 use crate::bed::{Database, MeshConfig, ServerKind, Tool, bed};
 
-fn with_tls(config: MeshConfig) -> (MeshConfig, CertificateDer<'static>) {
+pub fn with_tls(config: MeshConfig) -> (MeshConfig, CertificateDer<'static>) {
     let key = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     let name = bed().servers().directory().join(format!("tls{}", bed().number()));
     let (certificate, secret) = (name.with_extension("pem"), name.with_extension("key"));

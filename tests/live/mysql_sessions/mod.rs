@@ -3,6 +3,7 @@
 
 mod drivers;
 mod ending;
+mod full_login;
 mod left;
 mod prepared;
 mod seen;

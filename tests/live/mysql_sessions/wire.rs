@@ -101,9 +101,21 @@ impl Wire {
         Self { stream: Box::new(stream), ..self }
     }
 
-    /// Logs in, offering a proof by this method; the error is code and text.
+    /// Logs `app` in, offering a proof by this method; the error is code and text.
     pub async fn log_in(&mut self, method: &str, password: &str, database: &str) -> Result<(), (u16, String)> {
-        let mut exchange = ServerLogin::new(password.as_bytes(), method.as_bytes(), self.greeting.scramble, false);
+        self.log_in_as("app", method, password, database).await
+    }
+
+    /// As [`Self::log_in`], for any user.
+    pub async fn log_in_as(
+        &mut self,
+        user: &str,
+        method: &str,
+        password: &str,
+        database: &str,
+    ) -> Result<(), (u16, String)> {
+        let secure = self.capabilities & c::SSL != 0;
+        let mut exchange = ServerLogin::new(password.as_bytes(), method.as_bytes(), self.greeting.scramble, secure);
         let (mut plugin, mut proof) = exchange.first_proof();
         if method == UNKNOWN {
             (plugin, proof) = (UNKNOWN.as_bytes().to_vec(), b"whatever it is".to_vec());
@@ -112,7 +124,7 @@ impl Wire {
             capabilities: self.capabilities | c::CONNECT_WITH_DB,
             packet_max: 1 << 24,
             collation: 45,
-            user: b"app".to_vec(),
+            user: user.as_bytes().to_vec(),
             proof,
             database: Some(database.as_bytes().to_vec()),
             plugin,
