@@ -42,6 +42,30 @@ pub enum MeshError {
         /// How long the statement waited, in milliseconds.
         waited_ms: u64,
     },
+    /// An operator paused this shard, and did not resume it in time.
+    #[error("shard '{shard}' is paused (PAUSE SHARD) and was not resumed within {waited_ms} ms")]
+    ShardPaused {
+        /// The shard's name.
+        shard: String,
+        /// How long the statement waited, in milliseconds.
+        waited_ms: u64,
+    },
+    /// A shard could not be paused: what used it did not come to its end. Nothing is changed.
+    #[error(
+        "shard '{shard}' is not paused: {in_use} of its connections were still in use after {waited_ms} ms \
+         (SHOW BACKENDS has their sessions)"
+    )]
+    ShardInUse {
+        /// The shard's name.
+        shard: String,
+        /// Connections in use.
+        in_use: usize,
+        /// How long it was waited for them, in milliseconds.
+        waited_ms: u64,
+    },
+    /// An admin statement named a shard that no logical database has.
+    #[error("{0}")]
+    UnknownShard(String),
     /// Waiting for this shard's pool would close a cycle of waiting transactions.
     #[error(
         "deadlock: transactions wait for each other's connections (shard '{0}'); this one was chosen to fail, retry it"
@@ -206,6 +230,9 @@ impl MeshError {
             Self::DatabaseDenied { .. } => code(1044, "42000", "42501", Client, false),
             Self::NotPermitted(_) => code(1095, "HY000", "42501", Client, false),
             Self::PoolWait { .. } => code(1226, "42000", "53300", Mesh, true),
+            Self::ShardPaused { .. } => code(1226, "42000", "53300", Mesh, true),
+            Self::ShardInUse { .. } => code(1205, "HY000", "55006", Mesh, true),
+            Self::UnknownShard(_) => code(1477, "HY000", "42704", Client, false),
             Self::PoolDeadlock(_) => code(1213, "40001", "40P01", Mesh, true),
             Self::ShardDown { .. } => code(1429, "HY000", "58000", Shard, true),
             Self::BackendLost { .. } => code(1430, "HY000", "58030", Shard, false),

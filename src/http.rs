@@ -87,7 +87,15 @@ impl Pages {
             }
             "/healthz" => page(StatusCode::OK, "ok\n".to_owned()),
             "/readyz" => match self.source.not_ready() {
-                None => page(StatusCode::OK, "ready\n".to_owned()),
+                // Sessions wait for a paused shard; taking the whole process out of service would make them fail instead.
+                None => {
+                    let pools = self.source.pools();
+                    let paused = pools.iter().filter(|pool| pool.paused);
+                    let lines = paused.map(|pool| {
+                        format!("{} {}: shard {} is {}\n", pool.protocol, pool.database, pool.shard, pool.state())
+                    });
+                    page(StatusCode::OK, std::iter::once("ready\n".to_owned()).chain(lines).collect())
+                }
                 Some(why) => page(StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n")),
             },
             _ => page(StatusCode::NOT_FOUND, "there are /metrics, /healthz and /readyz\n".to_owned()),

@@ -20,6 +20,9 @@ pub(super) enum Statement {
     Use(Target),
     Reload,
     KillSession(u32),
+    /// PAUSE SHARD, RESUME SHARD.
+    Pause(ShardName),
+    Resume(ShardName),
     Shutdown,
     Help,
     /// Transaction control, which clients send by themselves; there is nothing to commit.
@@ -68,6 +71,13 @@ impl Show {
 pub(super) struct Target {
     pub protocol: Option<Protocol>,
     pub database: String,
+}
+
+/// A shard as written: its name, and the logical database where that alone does not tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ShardName {
+    pub shard: String,
+    pub target: Option<Target>,
 }
 
 /// One item of a SELECT list.
@@ -129,6 +139,8 @@ impl<'t> Reader<'t> {
             "USE" => Ok(Statement::Use(self.target()?)),
             "RELOAD" => Ok(Statement::Reload),
             "KILL" => self.kill(),
+            "PAUSE" => Ok(Statement::Pause(self.shard("PAUSE")?)),
+            "RESUME" => Ok(Statement::Resume(self.shard("RESUME")?)),
             "SHUTDOWN" => Ok(Statement::Shutdown),
             "HELP" => Ok(Statement::Help),
             "SELECT" => self.select(),
@@ -240,6 +252,21 @@ impl<'t> Reader<'t> {
             self.at += 2;
         }
         Ok(name)
+    }
+
+    fn shard(&mut self, verb: &str) -> Result<ShardName, MeshError> {
+        if !self.take("SHARD") {
+            let form = format!(
+                "SHARD and its name after {verb} ({verb} SHARD <name> [FOR mysql.<database> | FOR postgres.<database>])"
+            );
+            return Err(self.expected(&form));
+        }
+        let shard = self.name("the name of a shard (names: SHOW SHARDS)")?;
+        let target = match self.take("FOR") {
+            true => Some(self.target()?),
+            false => None,
+        };
+        Ok(ShardName { shard, target })
     }
 
     fn kill(&mut self) -> Result<Statement, MeshError> {
@@ -361,7 +388,7 @@ impl<'t> Reader<'t> {
     }
 
     fn expected_statement(&self) -> MeshError {
-        self.expected("SHOW, EXPLAIN ROUTE, USE, RELOAD, KILL SESSION, SHUTDOWN or HELP")
+        self.expected("SHOW, EXPLAIN ROUTE, USE, RELOAD, KILL SESSION, PAUSE SHARD, RESUME SHARD, SHUTDOWN or HELP")
     }
 }
 

@@ -20,7 +20,7 @@ pub(crate) use tests::fixed;
 
 pub use rows::{AdminRows, Column, ColumnKind, Value};
 pub use session::{AdminSession, Answer};
-pub use source::{AdminSource, BackendRow, PlanRow, PoolRow, SessionRow, ShardRow, TableRow};
+pub use source::{AdminSource, BackendRow, PlanRow, PoolRow, SessionRow, ShardPlace, ShardRow, TableRow};
 
 /// Name of the admin interface's only database.
 pub const DATABASE: &str = "admin";

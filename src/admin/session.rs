@@ -6,9 +6,9 @@ use std::sync::Arc;
 use crate::config::{Config, Protocol};
 use crate::error_code::MeshError;
 
-use super::grammar::{self, Item, Statement, Target};
+use super::grammar::{self, Item, ShardName, Statement, Target};
 use super::rows::{AdminRows, Column, Value};
-use super::source::AdminSource;
+use super::source::{AdminSource, ShardPlace};
 use super::{DATABASE, by_clients, tables};
 
 /// What a statement gives.
@@ -128,6 +128,18 @@ impl AdminSession {
                 tracing::info!(admin = %self.user, session = id, "session killed");
                 Answer::Done("KILL SESSION")
             }
+            Statement::Pause(name) => {
+                let shard = self.shard(&name)?;
+                self.source.pause_shard(&shard).await?;
+                tracing::info!(admin = %self.user, database = shard.database, shard = shard.name, "shard paused");
+                Answer::Done("PAUSE SHARD")
+            }
+            Statement::Resume(name) => {
+                let shard = self.shard(&name)?;
+                self.source.resume_shard(&shard);
+                tracing::info!(admin = %self.user, database = shard.database, shard = shard.name, "shard resumed");
+                Answer::Done("RESUME SHARD")
+            }
             Statement::Shutdown => {
                 tracing::info!(admin = %self.user, "shutdown ordered");
                 self.source.shutdown();
@@ -186,6 +198,35 @@ impl AdminSession {
                 )))
             }
         }
+    }
+
+    /// The shard that is meant: of the database as written, or as chosen by USE, or the only one of that name.
+    fn shard(&self, name: &ShardName) -> Result<ShardPlace, MeshError> {
+        let config = self.source.config();
+        let within = match &name.target {
+            Some(target) => Some(found(&config, target)?),
+            None => self.target.clone(),
+        };
+        let mut places = Vec::new();
+        for (database_index, database) in config.databases.iter().enumerate() {
+            if within.as_ref().is_some_and(|(protocol, name)| *protocol != database.protocol || *name != database.name)
+            {
+                continue;
+            }
+            if let Some(index) = database.shards.iter().position(|shard| shard.name == name.shard) {
+                let (protocol, database) = (database.protocol, database.name.clone());
+                places.push(ShardPlace { protocol, database, name: name.shard.clone(), database_index, index });
+            }
+        }
+        if places.len() > 1 {
+            let names: Vec<String> =
+                places.iter().map(|place| format!("FOR {}.{}", place.protocol, place.database)).collect();
+            let error = format!("several databases have a shard '{}': expected {}", name.shard, names.join(" or "));
+            return Err(MeshError::Syntax(error));
+        }
+        places
+            .pop()
+            .ok_or_else(|| MeshError::UnknownShard(format!("Unknown shard '{}' (names: SHOW SHARDS)", name.shard)))
     }
 
     async fn reload(&self) -> Result<AdminRows, MeshError> {

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use crate::config::{Changes, Config, Protocol};
 use crate::error_code::MeshError;
 
-/// The process as operators see it. Everything but `explain_route` and `reload` answers at once, from memory.
+/// The process as operators see it. Everything but `explain_route`, `reload` and `pause_shard` answers at once, from memory.
 #[async_trait]
 pub trait AdminSource: Send + Sync + 'static {
     /// The configuration in force.
@@ -53,8 +53,30 @@ pub trait AdminSource: Send + Sync + 'static {
     /// Ends a session; false if there is none of this id.
     fn kill_session(&self, id: u32) -> bool;
 
+    /// Lets sessions that want the shard wait, and returns once no connection to it is open. An error says how many were
+    /// in use for too long; nothing is paused then.
+    async fn pause_shard(&self, shard: &ShardPlace) -> Result<(), MeshError>;
+
+    /// Ends a pause, if there is one.
+    fn resume_shard(&self, shard: &ShardPlace);
+
     /// Starts an orderly stop, as SIGTERM does. Returns at once.
     fn shutdown(&self);
+}
+
+/// A shard that an admin statement names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShardPlace {
+    /// Protocol of the logical database.
+    pub protocol: Protocol,
+    /// Logical database.
+    pub database: String,
+    /// Name of the shard.
+    pub name: String,
+    /// Number of the logical database in the configuration.
+    pub database_index: usize,
+    /// Number of the shard in its database.
+    pub index: usize,
 }
 
 /// A shard and its health.
@@ -66,7 +88,7 @@ pub struct ShardRow {
     pub database: String,
     /// Name of the shard.
     pub shard: String,
-    /// `up`, `down`, or `unknown` before the first contact.
+    /// `up`, `down`, `unknown` before the first contact; `pausing` and `paused` since PAUSE SHARD.
     pub state: &'static str,
     /// Version that the server reported.
     pub version: Option<String>,
@@ -138,6 +160,20 @@ pub struct PoolRow {
     pub closed_total: u64,
     /// Attempts to connect that failed, ever.
     pub connect_errors_total: u64,
+    /// Whether PAUSE SHARD stopped it from lending backends.
+    pub paused: bool,
+}
+
+impl PoolRow {
+    /// `open`, or what PAUSE SHARD made of it: `pausing` while backends are open, then `paused`.
+    #[must_use]
+    pub fn state(&self) -> &'static str {
+        match (self.paused, self.size + self.reserved) {
+            (false, _) => "open",
+            (true, 0) => "paused",
+            (true, _) => "pausing",
+        }
+    }
 }
 
 /// A session of an application.

@@ -51,6 +51,7 @@ fn names(table: Show) -> &'static [&'static str] {
             "#opened_total",
             "#closed_total",
             "#connect_errors_total",
+            "state",
         ],
         Show::Sessions => &[
             "#id",
@@ -231,6 +232,7 @@ fn tables(source: &dyn AdminSource, rows: &mut AdminRows) {
 
 fn pools(source: &dyn AdminSource, rows: &mut AdminRows) {
     for pool in source.pools() {
+        let state = pool.state();
         rows.push([
             pool.shard.into(),
             pool.database.into(),
@@ -251,6 +253,7 @@ fn pools(source: &dyn AdminSource, rows: &mut AdminRows) {
             pool.opened_total.into(),
             pool.closed_total.into(),
             pool.connect_errors_total.into(),
+            state.into(),
         ]);
     }
 }
@@ -327,6 +330,11 @@ pub(super) fn help() -> AdminRows {
         ),
         ("RELOAD", "reads the configuration file again; says what applies now and what needs a restart"),
         ("KILL SESSION <id>", "ends a session of an application"),
+        (
+            "PAUSE SHARD <name> [FOR mysql.<database> | FOR postgres.<database>]",
+            "lets sessions that want the shard wait; returns once no connection to it is open, or takes the pause back",
+        ),
+        ("RESUME SHARD <name> [FOR mysql.<database> | FOR postgres.<database>]", "ends the pause of a shard"),
         ("SHUTDOWN", "stops in order: no new sessions, open transactions may end"),
         ("HELP", "this list"),
     ];

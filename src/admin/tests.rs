@@ -161,6 +161,15 @@ impl AdminSource for Fixed {
         id == 7
     }
 
+    async fn pause_shard(&self, shard: &ShardPlace) -> Result<(), MeshError> {
+        match shard.protocol {
+            Protocol::MySql => Ok(()),
+            Protocol::Postgres => Err(MeshError::ShardInUse { shard: shard.name.clone(), in_use: 2, waited_ms: 30 }),
+        }
+    }
+
+    fn resume_shard(&self, _shard: &ShardPlace) {}
+
     fn shutdown(&self) {
         self.stopped.store(true, Ordering::SeqCst);
     }

@@ -14,13 +14,14 @@ fn of(count: usize) -> u64 {
     u64::try_from(count).unwrap_or(u64::MAX)
 }
 
-const LEVELS: [(&str, &str, Pick); 7] = [
+const LEVELS: [(&str, &str, Pick); 8] = [
     ("dbmesh_pool_size_max", "Most backends to a shard.", |p| of(p.size_max)),
     ("dbmesh_pool_size", "Backends to a shard.", |p| of(p.size)),
     ("dbmesh_pool_idle", "Backends nobody uses.", |p| of(p.idle)),
     ("dbmesh_pool_leased", "Backends that sessions hold.", |p| of(p.leased)),
     ("dbmesh_pool_opening", "Backends being opened.", |p| of(p.opening)),
     ("dbmesh_pool_waiting", "Sessions waiting for a backend.", |p| of(p.waiting)),
+    ("dbmesh_pool_paused", "Whether PAUSE SHARD holds a shard.", |p| u64::from(p.paused)),
     ("dbmesh_pool_quarantined", "Backends kept aside until a kill is resolved.", |p| of(p.quarantined)),
 ];
 

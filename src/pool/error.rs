@@ -16,6 +16,14 @@ pub enum AcquireError {
         /// How long the session waited.
         waited: Duration,
     },
+    /// An operator paused the shard, and did not resume it until the deadline.
+    #[error("the shard is paused, and was not resumed within {} ms", waited.as_millis())]
+    Paused {
+        /// Which shard.
+        shard: ShardId,
+        /// How long the session waited.
+        waited: Duration,
+    },
     /// Too many sessions wait for this shard already.
     #[error("too many sessions wait for a backend of the shard")]
     QueueFull {
@@ -56,6 +64,7 @@ impl AcquireError {
     pub fn shard(&self) -> Option<ShardId> {
         match self {
             Self::WaitedTooLong { shard, .. }
+            | Self::Paused { shard, .. }
             | Self::QueueFull { shard }
             | Self::Deadlock { shard }
             | Self::Connect { shard, .. }

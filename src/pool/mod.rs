@@ -15,6 +15,7 @@ mod deadlock;
 mod error;
 mod lease;
 mod open;
+mod pause;
 mod settings;
 mod shard;
 mod snapshot;
@@ -25,15 +26,17 @@ mod upkeep;
 mod waiting;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
+use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 pub use connector::{Backend, ConnectError, Connector, PoolKey, ShardId, WorkerId};
 pub use error::AcquireError;
 pub use lease::{Lease, Quarantined, Reserved};
+pub use pause::NotPaused;
 pub use settings::PoolSettings;
 pub use snapshot::{BackendSnapshot, BackendState, CloseReason, KeySnapshot, ShardSnapshot};
 
@@ -64,6 +67,10 @@ pub struct Pools<C: Connector> {
     ids: Arc<AtomicU64>,
     workers: usize,
     closed: AtomicBool,
+    /// How many shards are paused.
+    paused: AtomicUsize,
+    /// A shard was resumed.
+    resumed: Notify,
 }
 
 /// The way to the backends of one key without a look-up.
@@ -100,6 +107,8 @@ impl<C: Connector> Pools<C> {
             ids: Arc::new(AtomicU64::new(1)),
             workers,
             closed: AtomicBool::new(false),
+            paused: AtomicUsize::new(0),
+            resumed: Notify::new(),
         })
     }
 
@@ -231,16 +240,20 @@ impl<C: Connector> Pools<C> {
         if let Some(pool) = self.keys.get(key) {
             return Ok(Arc::clone(&pool));
         }
-        let shard = Arc::clone(&self.shards.entry(key.shard()).or_insert_with(|| {
-            let (connector, settings) = (Arc::clone(&self.connector), Arc::clone(&self.settings));
-            Arc::new(Shard::new(key.shard(), connector, settings, Arc::clone(&self.ids), self.workers))
-        }));
+        let shard = self.shard_or_new(key.shard());
         // A shard that is new while the pools shut down may have been missed there.
         if self.is_shut_down() {
             return Err(AcquireError::ShuttingDown);
         }
         let pool = self.keys.entry(key.clone()).or_insert_with(|| shard.add_key(key.clone()));
         Ok(Arc::clone(&pool))
+    }
+
+    fn shard_or_new(&self, id: ShardId) -> Arc<Shard<C>> {
+        Arc::clone(&self.shards.entry(id).or_insert_with(|| {
+            let (connector, settings) = (Arc::clone(&self.connector), Arc::clone(&self.settings));
+            Arc::new(Shard::new(id, connector, settings, Arc::clone(&self.ids), self.workers))
+        }))
     }
 
     fn shard(&self, id: ShardId) -> Option<Arc<Shard<C>>> {
@@ -267,7 +280,8 @@ impl<C: Connector> Pools<C> {
         let mut waits = Vec::new();
         let mut numbers = Vec::new();
         for (index, table) in tables.iter().enumerate() {
-            holders.push(if table.waiters.is_empty() { None } else { table.holders() });
+            // Who waits for the end of a pause does not wait for another session.
+            holders.push(if table.waiters.is_empty() || table.paused { None } else { table.holders() });
             for (number, waiter) in &table.waiters {
                 waits.push(Wait { session: waiter.session, began: waiter.began, shard: index });
                 numbers.push(*number);

@@ -66,7 +66,8 @@ impl<C: Connector> KeyPool<C> {
     pub(super) fn connect_failed(self: &Arc<Self>, error: &ConnectError, worker: WorkerId) {
         let mut table = self.shard.lock();
         table.totals.connect_errors += 1;
-        if !error.is_outage() || table.closed {
+        // Who waits for the end of a pause waits for the server that is there then.
+        if !error.is_outage() || table.closed || table.paused {
             return;
         }
         let probing = table.outage.as_ref().and_then(|outage| outage.probe);

@@ -2,7 +2,7 @@
 //! In: the hard cap, first come first served, handing over. Out: opening connections (`open`), the data itself (`table`).
 //!
 //! Invariants, whenever the lock is free: places in use never exceed the cap (unless it was lowered); while anybody waits,
-//! nothing is idle and no place under the cap is free. Nothing is dropped, sent or awaited under the lock.
+//! nothing is idle and no place under the cap is free, unless the shard is paused. Nothing is dropped, sent or awaited under the lock.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -86,7 +86,7 @@ impl<C: Connector> Shard<C> {
     ) -> Option<Lease<C>> {
         let mut table = self.lock();
         table.latest_key = pool.index;
-        if table.closed || !table.waiters.is_empty() {
+        if table.closed || table.paused || !table.waiters.is_empty() {
             return None;
         }
         self.lend(table, pool, session, worker, now).ok()
@@ -123,7 +123,7 @@ impl<C: Connector> Shard<C> {
             return Err(AcquireError::ShuttingDown);
         }
         table.latest_key = pool.index;
-        if table.waiters.is_empty() {
+        if table.waiters.is_empty() && !table.paused {
             table = match self.lend(table, pool, asker.session, asker.worker, now) {
                 Ok(lease) => return Ok(Taken::Idle(lease)),
                 Err(table) => table,
@@ -143,7 +143,10 @@ impl<C: Connector> Shard<C> {
             }
         }
         if table.waiters.len() >= settings.waiters_max {
-            return Err(AcquireError::QueueFull { shard: self.id });
+            return Err(match table.paused {
+                true => AcquireError::Paused { shard: self.id, waited: Duration::ZERO },
+                false => AcquireError::QueueFull { shard: self.id },
+            });
         }
         let (sender, turn) = oneshot::channel();
         let number = table.enqueue(Waiter {
@@ -234,7 +237,7 @@ impl<C: Connector> Shard<C> {
     }
 
     fn next_place(&self, table: &mut Table<C>, settings: &PoolSettings, now: Instant) -> Option<Handover<C>> {
-        if table.used >= settings.size_max.max(1) {
+        if table.paused || table.used >= settings.size_max.max(1) {
             return None;
         }
         let (_, waiter) = table.waiters.pop_first()?;
@@ -349,7 +352,7 @@ impl<C: Connector> KeyPool<C> {
         let shard = &self.shard;
         let limit = limit.min(shard.settings.load().size_max.max(1));
         let mut table = shard.lock();
-        if table.closed || table.used >= limit || !table.waiters.is_empty() {
+        if table.closed || table.paused || table.used >= limit || !table.waiters.is_empty() {
             return None;
         }
         let (place, id) = shard.open_place(&mut table, self, 0, worker, Instant::now());

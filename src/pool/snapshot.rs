@@ -54,6 +54,8 @@ pub struct ShardSnapshot<K> {
     pub size_max: usize,
     /// Backends that count to the cap now, in whatever state.
     pub size: usize,
+    /// Whether an operator paused it.
+    pub paused: bool,
     /// Sessions waiting now.
     pub waiting: usize,
     /// Connections outside the cap now.

@@ -26,6 +26,8 @@ pub(super) struct Table<C: Connector> {
     /// Backends opened under an earlier number are closed when they come back.
     pub(super) generation: u32,
     pub(super) closed: bool,
+    /// Nothing is lent or opened until an operator says so; what comes back is closed.
+    pub(super) paused: bool,
     pub(super) reserved: usize,
     pub(super) outage: Option<Outage>,
     pub(super) totals: Totals,
@@ -96,6 +98,7 @@ impl<C: Connector> Table<C> {
             next_waiter: 0,
             generation: 0,
             closed: false,
+            paused: false,
             reserved: 0,
             outage: None,
             totals: Totals::default(),
@@ -287,7 +290,7 @@ impl<C: Connector> Table<C> {
     }
 
     fn is_current(&self, place: &Place) -> bool {
-        !self.closed && place.generation == self.generation
+        !self.closed && !self.paused && place.generation == self.generation
     }
 
     /// Appends a waiter; its number.

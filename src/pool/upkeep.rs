@@ -128,6 +128,7 @@ impl<C: Connector> Shard<C> {
             shard: self.id,
             size_max,
             size: table.used,
+            paused: table.paused,
             waiting: table.waiters.len(),
             reserved: table.reserved,
             down: table.outage.as_ref().map(|outage| outage.last.to_string()),

@@ -59,7 +59,10 @@ impl<C: Connector> Waiting<C> {
                     return answer;
                 }
                 self.shard.waited(waited, true);
-                Err(AcquireError::WaitedTooLong { shard: self.shard.id, waited })
+                Err(match self.shard.lock().paused {
+                    true => AcquireError::Paused { shard: self.shard.id, waited },
+                    false => AcquireError::WaitedTooLong { shard: self.shard.id, waited },
+                })
             }
         }
     }

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::admin::{AdminSource, BackendRow, PlanRow, PoolRow, SessionRow, ShardRow};
+use crate::admin::{AdminSource, BackendRow, PlanRow, PoolRow, SessionRow, ShardPlace, ShardRow};
 use crate::config::{Changes, Config, Protocol};
 use crate::error_code::MeshError;
 use crate::interrupt::Reason;
 use crate::mesh::Mesh;
-use crate::pool::{BackendSnapshot, PoolKey, ShardId, ShardSnapshot};
+use crate::pool::{BackendSnapshot, NotPaused, PoolKey, ShardId, ShardSnapshot};
 
 /// The logical database and the shard of a number that pools use.
 struct Place {
@@ -37,6 +37,7 @@ fn pool_row<K>(config: &Config, protocol: Protocol, shard: &ShardSnapshot<K>) ->
         size: shard.size,
         waiting: shard.waiting,
         reserved: shard.reserved,
+        paused: shard.paused,
         waits_total: shard.waits_total,
         wait_ms_total: u64::try_from(shard.wait_time_total.as_millis()).unwrap_or(u64::MAX),
         wait_timeouts_total: shard.wait_timeouts_total,
@@ -72,6 +73,22 @@ fn backend_row<K: PoolKey>(config: &Config, protocol: Protocol, backend: Backend
     })
 }
 
+fn shard_id(shard: &ShardPlace) -> Result<ShardId, MeshError> {
+    match (u16::try_from(shard.database_index), u16::try_from(shard.index)) {
+        (Ok(database), Ok(index)) => Ok(ShardId::new(database, index)),
+        _ => Err(MeshError::Internal("too many shards".to_owned())),
+    }
+}
+
+impl Mesh {
+    fn is_paused(&self, protocol: Protocol, database: &str, shard: &str) -> bool {
+        let found = |pool: &PoolRow| {
+            pool.protocol == protocol.as_str() && pool.database == database && pool.shard == shard && pool.paused
+        };
+        (self.mysql.pools.any_paused() || self.postgres.pools.any_paused()) && self.pools().iter().any(found)
+    }
+}
+
 #[async_trait]
 impl AdminSource for Mesh {
     fn config(&self) -> Arc<Config> {
@@ -84,17 +101,25 @@ impl AdminSource for Mesh {
 
     fn shards(&self) -> Vec<ShardRow> {
         let databases = self.catalog.databases();
+        let pools = self.pools();
+        let pools = &pools;
         let rows = databases.iter().flat_map(|database| {
             let loaded = database.loaded();
             let source = Arc::clone(database.source());
             (0..source.shards.len()).map(move |number| {
                 let state = loaded.as_ref().and_then(|loaded| loaded.shards.get(number));
                 let error = state.and_then(|state| state.error.as_ref());
+                let pool = pools.iter().find(|pool| {
+                    pool.protocol == source.protocol.as_str()
+                        && pool.database == source.name
+                        && pool.shard == source.shard_name(number)
+                });
                 ShardRow {
                     protocol: source.protocol,
                     database: source.name.clone(),
                     shard: source.shard_name(number).to_owned(),
                     state: match (state, error) {
+                        _ if pool.is_some_and(|pool| pool.paused) => pool.map_or("paused", PoolRow::state),
                         (None, _) => "unknown",
                         (Some(_), Some(_)) => "down",
                         (Some(_), None) => "up",
@@ -171,6 +196,9 @@ impl AdminSource for Mesh {
             let name = format!("{} {}", source.protocol, source.name);
             let Some(loaded) = database.loaded() else { return Some(format!("{name}: its tables are not read yet")) };
             let state = loaded.shards.get(usize::from(source.default_shard))?;
+            if self.is_paused(source.protocol, &source.name, &state.name) {
+                return None;
+            }
             state.error.as_ref().map(|error| format!("{name}: shard {}: {error}", state.name))
         })
     }
@@ -193,6 +221,33 @@ impl AdminSource for Mesh {
     fn kill_session(&self, id: u32) -> bool {
         let session = self.sessions.get(id);
         session.inspect(|session| session.interrupt.raise(Reason::Session)).is_some()
+    }
+
+    async fn pause_shard(&self, shard: &ShardPlace) -> Result<(), MeshError> {
+        let id = shard_id(shard)?;
+        // Half of the time that sessions wait: who waits when a pause is taken back must still get a backend.
+        let deadline = tokio::time::Instant::now() + self.config.load().pool.wait_max / 2;
+        let paused = match shard.protocol {
+            Protocol::MySql => self.mysql.pools.pause(id, deadline).await,
+            Protocol::Postgres => self.postgres.pools.pause(id, deadline).await,
+        };
+        paused.map_err(|NotPaused { in_use, waited }| MeshError::ShardInUse {
+            shard: shard.name.clone(),
+            in_use,
+            waited_ms: u64::try_from(waited.as_millis()).unwrap_or(u64::MAX),
+        })
+    }
+
+    fn resume_shard(&self, shard: &ShardPlace) {
+        let Ok(id) = shard_id(shard) else { return };
+        let _was_paused = match shard.protocol {
+            Protocol::MySql => self.mysql.pools.resume(id),
+            Protocol::Postgres => self.postgres.pools.resume(id),
+        };
+        // The server may be another version now, with other tables.
+        if let Some(catalog) = self.catalog.database(shard.protocol, &shard.database) {
+            catalog.suspect();
+        }
     }
 
     fn shutdown(&self) {

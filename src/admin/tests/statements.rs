@@ -132,7 +132,7 @@ async fn a_wrong_statement_says_what_was_expected() {
     let cases = [
         (
             "FROB",
-            "expected SHOW, EXPLAIN ROUTE, USE, RELOAD, KILL SESSION, SHUTDOWN or HELP, found 'FROB'; HELP lists the statements",
+            "expected SHOW, EXPLAIN ROUTE, USE, RELOAD, KILL SESSION, PAUSE SHARD, RESUME SHARD, SHUTDOWN or HELP, found 'FROB'; HELP lists the statements",
         ),
         (
             "SHOW",
@@ -279,5 +279,24 @@ async fn odd_text_never_panics() {
         let described = session.describe(&text);
         let (answers, error) = session.run(&text).await;
         assert!(described.is_ok() || error.is_some() || answers.len() > 1, "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_shard_is_found_by_its_name_alone_where_only_one_database_has_it() {
+    let mut operator = session(Protocol::Postgres);
+    let told = error("PAUSE SHARD s0").await.to_string();
+    assert_eq!(told, "several databases have a shard 's0': expected FOR mysql.shop or FOR postgres.shop");
+    for sql in
+        ["pause shard s0 for mysql.shop;", "RESUME SHARD \"s0\" FOR mysql.shop", "USE mysql.shop; PAUSE SHARD s0"]
+    {
+        let (answers, error) = operator.run(sql).await;
+        assert!(error.is_none() && matches!(answers.last(), Some(Answer::Done(_))), "{sql}: {error:?}");
+    }
+    assert_eq!(error("RESUME SHARD s1").await.to_string(), "Unknown shard 's1' (names: SHOW SHARDS)");
+    let told = error("PAUSE SHARD s0 FOR postgres.shop").await;
+    assert!(matches!(told, MeshError::ShardInUse { in_use: 2, .. }), "{told}");
+    for sql in ["PAUSE", "PAUSE POOL", "RESUME SHARD", "PAUSE SHARD s0 now"] {
+        assert!(matches!(error(sql).await, MeshError::Syntax(_)), "{sql}");
     }
 }

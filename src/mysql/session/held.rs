@@ -205,6 +205,20 @@ impl Session {
         Ok(lease)
     }
 
+    /// A statement for several shards waits here for those that are paused, before it holds any of the others.
+    pub(super) async fn until_resumed(&mut self, shards: &[ShardIndex]) -> Outcome<()> {
+        let pools = Arc::clone(&self.mesh.mysql.pools);
+        if !self.held.is_empty() || !pools.any_paused() {
+            return Ok(());
+        }
+        let database = u16::try_from(self.database()).unwrap_or(u16::MAX);
+        let ids = shards.iter().map(|shard| ShardId::new(database, *shard));
+        self.entry.set_activity(Activity::WaitingForBackend);
+        let waited = self.entry.interrupt.guard_statement(pools.until_resumed(ids, pools.wait_deadline())).await;
+        self.entry.set_activity(Activity::Active);
+        waited.map_err(|halt| self.halted(halt))
+    }
+
     /// A statement was told to stop before it was sent anywhere.
     pub(super) fn halted(&self, halt: Halt) -> Trouble {
         match halt {

@@ -51,6 +51,7 @@ impl Session {
             Limits { rows_max: config.limits.merge_rows_max, bytes_max: config.limits.merge_bytes_max }
         };
         self.refuse_state_elsewhere(shards, facts.flags)?;
+        self.until_resumed(shards).await?;
         let sends = self.transaction.touch(shards, access).map_err(|r| trouble::refusal(&r))?;
         let mut streams = Vec::with_capacity(shards.len());
         let mut sequence = place.sequence;

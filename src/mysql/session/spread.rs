@@ -49,6 +49,7 @@ impl Session {
         };
         let shards: Vec<_> = parts.iter().map(|part| part.shard).collect();
         self.refuse_state_elsewhere(&shards, facts.flags)?;
+        self.until_resumed(&shards).await?;
         let sends = self.transaction.touch(&shards, Access::Write).map_err(|r| trouble::refusal(&r))?;
         // All shards are ready before the first is written.
         for (number, shard) in shards.iter().enumerate() {

@@ -64,6 +64,9 @@ pub fn acquire(error: AcquireError, name: &str) -> MeshError {
             let waited_ms = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
             MeshError::PoolWait { shard, waited_ms }
         }
+        AcquireError::Paused { waited, .. } => {
+            MeshError::ShardPaused { shard, waited_ms: u64::try_from(waited.as_millis()).unwrap_or(u64::MAX) }
+        }
         AcquireError::QueueFull { .. } => {
             MeshError::Limit(format!("too many sessions wait for a connection to shard '{name}'"))
         }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod faults;
+mod pausing;
 mod queue;
 mod stress;
 mod upkeep;

@@ -47,6 +47,9 @@ pub fn of_acquire(error: &AcquireError, shard: &str) -> MeshError {
         AcquireError::WaitedTooLong { waited, .. } => {
             MeshError::PoolWait { shard, waited_ms: u64::try_from(waited.as_millis()).unwrap_or(u64::MAX) }
         }
+        AcquireError::Paused { waited, .. } => {
+            MeshError::ShardPaused { shard, waited_ms: u64::try_from(waited.as_millis()).unwrap_or(u64::MAX) }
+        }
         AcquireError::QueueFull { .. } => MeshError::PoolWait { shard, waited_ms: 0 },
         AcquireError::Deadlock { .. } => MeshError::PoolDeadlock(shard),
         AcquireError::Connect { source, .. } => MeshError::ShardDown { shard, cause: source.to_string() },

@@ -60,6 +60,7 @@ impl Session {
     /// Makes shards part of what runs now.
     pub(super) async fn enter_all(&mut self, shards: &[ShardIndex], access: Access) -> Result<(), Fault> {
         self.admit_isolation(shards)?;
+        self.until_resumed(shards).await?;
         let sends = self.transaction.touch(shards, access).map_err(|refusal| fault::of_refusal(&refusal))?;
         for &shard in shards {
             let send = sends.iter().find(|send| send.shard == shard);

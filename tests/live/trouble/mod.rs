@@ -9,6 +9,7 @@ mod login;
 mod malformed_admin;
 mod malformed_mysql;
 mod malformed_postgres;
+mod pausing;
 mod pools;
 mod server_crash;
 mod shard_crash;
