@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-drivers bench chaos differential fuzz check-style check-docs install-demo install-test
+.PHONY: help demo test test-drivers bench chaos differential fuzz check-style check-docs install-demo install-test install-bench
 
 CARGO ?= cargo
 TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
@@ -13,7 +13,7 @@ ARGS ?=
 
 help:
 	@echo 'make demo    install what is missing, build, start private shards, load the shop, serve (Ctrl-C stops all)'
-	@echo 'make bench   load through dbmesh, through HAProxy and straight, side by side; ARGS="--rounds 5 --seconds 5"'
+	@echo 'make bench   load through dbmesh, through other proxies and straight, side by side; ARGS="--help" for its parts'
 	@echo 'make chaos   misbehaving clients and dying servers beside sessions that look closely; SECONDS=120 SEED=1'
 	@echo 'make differential   random statements on one database and on dbmesh, compared; STATEMENTS=20000 SEED=1'
 	@echo 'make fuzz   arbitrary and damaged input to every decoder, the tokenizer and the planner; SECONDS=60 for each target'
@@ -44,7 +44,10 @@ test-drivers:
 	@tests/install.sh drivers '$(TARGET)'
 	DBMESH_DRIVERS=all $(CARGO) test --locked --test live -- driver_matrix --nocapture --test-threads=1
 
-bench: install-test
+install-bench:
+	@tests/install.sh bench
+
+bench: install-bench
 	$(CARGO) bench --locked --bench side_by_side -- $(ARGS)
 
 # How long for each protocol; another SEED makes other choices.

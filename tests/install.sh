@@ -2,18 +2,20 @@
 # Installs what a Debian or Ubuntu machine lacks for the demo or the tests; returns at once when all is there.
 #
 #   tests/install.sh demo               MariaDB and PostgreSQL (servers and clients), a C compiler
+#   tests/install.sh bench              these, load generators (sysbench) and the proxies that are compared
 #   tests/install.sh drivers BUILD_DIR  all of test, and what the whole driver matrix needs: Go, Java, compiled drivers
-#   tests/install.sh test BUILD_DIR     these, sysbench, haproxy, Node.js, and drivers in BUILD_DIR/python and .../javascript
+#   tests/install.sh test BUILD_DIR     all of demo, sysbench, haproxy, Node.js, and drivers in BUILD_DIR/python and .../javascript
 #
 # Works as root or as a user with sudo. Starts no service, creates no PostgreSQL cluster, and leaves servers that
 # already run alone: service starts are denied while packages are installed, and every setting changed for that
 # is put back afterwards.
 set -euo pipefail
 
-purpose="${1:?usage: tests/install.sh demo | test BUILD_DIR | drivers BUILD_DIR}"
+usage="usage: tests/install.sh demo | bench | test BUILD_DIR | drivers BUILD_DIR"
+purpose="${1:?$usage}"
 build="${2:-}"
-[[ "$purpose" == demo || ( "$purpose" =~ ^(test|drivers)$ && -n "$build" ) ]] || {
-    echo "usage: tests/install.sh demo | test BUILD_DIR | drivers BUILD_DIR" >&2
+[[ "$purpose" =~ ^(demo|bench)$ || ( "$purpose" =~ ^(test|drivers)$ && -n "$build" ) ]] || {
+    echo "$usage" >&2
     exit 2
 }
 # Server programs live in sbin, which the PATH of an ordinary user often lacks.
@@ -37,8 +39,13 @@ have psql && have pgbench || missing+=(postgresql-client postgresql-contrib)
 have_postgres || missing+=(postgresql)
 if [[ "$purpose" != demo ]]; then
     have sysbench || missing+=(sysbench)
-    have mariadb-dump || missing+=(mariadb-client)
     have haproxy || missing+=(haproxy)
+fi
+if [[ "$purpose" == bench ]]; then
+    have pgbouncer || missing+=(pgbouncer)
+fi
+if [[ "$purpose" =~ ^(test|drivers)$ ]]; then
+    have mariadb-dump || missing+=(mariadb-client)
     have node || missing+=(nodejs)
     have npm || missing+=(npm)
     if ! have python3 || ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
@@ -111,12 +118,16 @@ install_packages() {
         printf 'create_main_cluster = false\n' | as_root tee -a "$settings" >/dev/null
     fi
     as_root "${apt[@]}" install --no-install-recommends "${names[@]}" >&2
+    # Installed for their programs alone: not to be started with the machine either.
+    if [[ " ${names[*]} " == *" pgbouncer "* ]] && have systemctl; then
+        as_root systemctl --quiet disable pgbouncer >&2 || true
+    fi
     put_back
 }
 
 [[ ${#missing[@]} -eq 0 ]] || install_packages
 
-if [[ "$purpose" != demo ]]; then
+if [[ "$purpose" =~ ^(test|drivers)$ ]]; then
     drivers="$(dirname "${BASH_SOURCE[0]}")/drivers"
     # Marked with the list it was made from: another list makes it again.
     list="$drivers/python/requirements.txt"

@@ -1,137 +1,78 @@
-//! `make bench`: real servers and real load generators; every round runs each way in turn and prints ratios of the round.
-//! Ways: straight to the server, through HAProxy (`mode tcp`), through dbmesh unsharded, through dbmesh with a table
-//! sharded over two servers by key. Out: assertions on time (a bench reports, it does not judge).
+//! `make bench`: real servers and real load generators; every round runs each way in turn, and figures are compared within
+//! their round. Ways: straight to the server, through HAProxy (`mode tcp`, with as many threads as dbmesh and with one),
+//! through PgBouncer (transaction pooling), through dbmesh unsharded, and with a table sharded over two servers by key.
+//! dbmesh runs with its default configuration. The tables of `RESULTS.md` are what this prints.
+//! Out: assertions on time (a bench reports, it does not judge).
 //!
-//!     cargo bench --bench side_by_side -- [--rounds 5] [--seconds 5] [--clients 8,32] [--only mysql|postgres]
+//!     cargo bench --bench side_by_side -- --help
 
 #![allow(clippy::expect_used, missing_docs)]
 
+mod arguments;
+mod client;
+mod configurations;
+mod idle;
+mod large;
 mod load;
+mod machine;
 mod places;
+mod process;
 mod proxies;
+mod report;
+mod scatter;
+mod steady;
+mod storms;
 
-use std::collections::BTreeMap;
+use std::time::Instant;
 
-use load::{Figures, Load};
+use arguments::Arguments;
+use large::Large;
 use places::Places;
-use proxies::{Cpu, Proxies};
-
-/// What the command line asks for.
-pub struct Arguments {
-    rounds: usize,
-    seconds: u64,
-    clients: Vec<usize>,
-    only: Option<String>,
-}
-
-impl Arguments {
-    fn read() -> Self {
-        let mut arguments = Self { rounds: 5, seconds: 5, clients: vec![8, 32], only: None };
-        let mut words = std::env::args().skip(1);
-        while let Some(word) = words.next() {
-            let mut value = || words.next().unwrap_or_else(|| panic!("{word} needs a value"));
-            match word.as_str() {
-                "--rounds" => arguments.rounds = value().parse().expect("--rounds: a number"),
-                "--seconds" => arguments.seconds = value().parse().expect("--seconds: a number"),
-                "--clients" => {
-                    arguments.clients = value().split(',').map(|n| n.parse().expect("--clients: numbers")).collect();
-                }
-                "--only" => arguments.only = Some(value()),
-                // What cargo adds.
-                "--bench" => {}
-                other => panic!("unknown argument {other}"),
-            }
-        }
-        arguments
-    }
-}
-
-/// One row of the report.
-#[derive(PartialEq, Eq, PartialOrd, Ord, Clone)]
-struct Row {
-    protocol: &'static str,
-    load: &'static str,
-    clients: usize,
-    way: &'static str,
-}
-
-/// What one run of a way gave.
-struct Sample {
-    figures: Figures,
-    /// CPU milliseconds of the proxy per 1,000 statements; `None` without a proxy.
-    cpu_ms: Option<f64>,
-}
+use proxies::Proxies;
+use scatter::Scatter;
+use steady::Steady;
+use storms::Storms;
 
 fn main() {
     let arguments = Arguments::read();
-    let places = Places::make();
-    let proxies = Proxies::start(&places);
-    let mut samples: BTreeMap<Row, Vec<Sample>> = BTreeMap::new();
+    let begun = Instant::now();
+    // Before anything is started: children inherit it.
+    let files = process::open_files(idle::files_wanted(&arguments).max(8_192));
+    let places = Places::make(&arguments);
+    let proxies = Proxies::start(&places, &arguments);
+    let runs = Steady::runs(&proxies, &arguments) * arguments.rounds;
+    eprintln!("{runs} runs of {} s, then the rest", arguments.seconds);
+
+    let (mut steady, mut storms) = (Steady::default(), Storms::default());
+    let (mut large, mut scatter) = (Large::default(), Scatter::default());
     for round in 0..arguments.rounds {
-        for load in Load::ALL {
-            if arguments.only.as_ref().is_some_and(|only| only != load.protocol()) {
-                continue;
-            }
-            for &clients in &arguments.clients {
-                for way in proxies.ways(load) {
-                    let before = Cpu::of(way.pid);
-                    let figures = load.run(way.port, way.sharded, clients, arguments.seconds);
-                    let cpu_ms = Cpu::of(way.pid).since(before).map(|ms| ms * 1000.0 / figures.statements.max(1.0));
-                    eprintln!(
-                        "{} {}, {clients} clients, {}: {:.0}/s, CPU ms per 1,000: {:.1}",
-                        load.protocol(),
-                        load.name(),
-                        way.name,
-                        figures.per_second,
-                        cpu_ms.unwrap_or(f64::NAN)
-                    );
-                    let row = Row { protocol: load.protocol(), load: load.name(), clients, way: way.name };
-                    samples.entry(row).or_default().push(Sample { figures, cpu_ms });
-                }
-            }
+        steady.round(&places, &proxies, &arguments);
+        if arguments.wants(&["storms"]) {
+            storms.round(&places, &proxies, &arguments);
         }
-        eprintln!("round {} of {} done", round + 1, arguments.rounds);
+        if arguments.wants(&["large"]) {
+            large.round(&proxies, &arguments);
+        }
+        if arguments.wants(&["scatter"]) {
+            scatter.round(&places, &proxies, &arguments);
+        }
+        eprintln!("round {} of {} done after {} s", round + 1, arguments.rounds, begun.elapsed().as_secs());
     }
-    report(&samples, &arguments);
-    drop(proxies);
-    places.close();
-}
 
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
-fn report(samples: &BTreeMap<Row, Vec<Sample>>, arguments: &Arguments) {
+    machine::report(&arguments.dbmesh);
     println!(
-        "medians of {} rounds of {} s; ratios are medians of the rounds' own",
+        "\nMedians of {} rounds, behind them the smallest and largest; runs of {} s. Ratios and differences are medians of the \
+         rounds' own.",
         arguments.rounds, arguments.seconds
     );
-    println!(
-        "{:9} {:22} {:>7} {:16} {:>10} {:>10} {:>10} {:>8} {:>10} {:>10}",
-        "protocol", "load", "clients", "way", "stmts/s", "x direct", "x haproxy", "p99 ms", "CPU ms/1k", "x haproxy"
-    );
-    for (row, runs) in samples {
-        let of = |way: &'static str| samples.get(&Row { way, ..row.clone() });
-        let ratio = |other: Option<&Vec<Sample>>, figure: fn(&Sample) -> Option<f64>| {
-            let ratios = runs.iter().zip(other?).filter_map(|(a, b)| Some(figure(a)? / figure(b)?)).collect::<Vec<_>>();
-            (!ratios.is_empty()).then(|| median(ratios))
-        };
-        let rate = |sample: &Sample| Some(sample.figures.per_second);
-        let cpu = |sample: &Sample| sample.cpu_ms;
-        let show = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.2}"));
-        println!(
-            "{:9} {:22} {:>7} {:16} {:>10.0} {:>10} {:>10} {:>8.2} {:>10} {:>10}",
-            row.protocol,
-            row.load,
-            row.clients,
-            row.way,
-            median(runs.iter().map(|run| run.figures.per_second).collect()),
-            show(ratio(of("direct"), rate)),
-            show(ratio(of("haproxy"), rate)),
-            median(runs.iter().map(|run| run.figures.p99_ms).collect()),
-            show(Some(median(runs.iter().filter_map(|run| run.cpu_ms).collect())).filter(|value| !value.is_nan())),
-            show(ratio(of("haproxy"), cpu)),
-        );
+    steady.report(&arguments);
+    storms.report();
+    large.report();
+    scatter.report();
+    drop(proxies);
+    if arguments.wants(&["idle"]) {
+        idle::run(&places, &arguments, files);
     }
+    println!("\nAll of this took {} minutes.", begun.elapsed().as_secs().div_ceil(60));
+    places.close();
 }

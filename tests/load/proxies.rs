@@ -1,20 +1,23 @@
-//! The proxies that are compared, each with as many threads as the machine has cores; their processor time.
-//! Out: load.
+//! The proxies that are compared, and the ways from a load generator to the rows.
+//! Out: what the proxies are told, load.
 
-use std::fmt::Write as _;
 use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use dbmesh::demo::servers::{DEFAULT_PORTS, Server, free_port};
+use dbmesh::demo::unprivileged::Unprivileged;
 
-use crate::load::Load;
+use crate::arguments::Arguments;
+use crate::configurations::{self, Addresses};
+use crate::load::output;
 use crate::places::{Places, fill_sharded};
+use crate::process::Process;
 
 /// One way from the load generator to the rows.
 pub struct Way {
-    /// For the report.
-    pub name: &'static str,
+    /// For the report and the arguments.
+    pub id: &'static str,
     /// Where the generator connects.
     pub port: u16,
     /// The proxy's process; `None` for direct.
@@ -23,107 +26,123 @@ pub struct Way {
     pub sharded: bool,
 }
 
-/// Running proxies.
-pub struct Proxies {
-    haproxy: Proxy,
-    haproxy_ports: [u16; 2],
-    dbmesh: Proxy,
-    dbmesh_ports: [u16; 2],
-    direct_ports: [u16; 2],
+/// A proxy and where it listens: by the MySQL protocol and by that of PostgreSQL.
+struct Proxy {
+    id: &'static str,
+    process: Option<Process>,
+    mysql: Option<u16>,
+    postgres: Option<u16>,
 }
+
+/// Running proxies, direct included.
+pub struct Proxies {
+    all: Vec<Proxy>,
+    /// Whether PgBouncer follows prepared statements when it pools transactions.
+    pgbouncer_prepares: bool,
+}
+
+/// Certificate and key.
+pub type TlsFiles<'a> = (&'a Path, &'a Path);
 
 impl Proxies {
     /// Starts them, waits until they serve, and fills the sharded tables through dbmesh.
-    pub fn start(places: &Places) -> Self {
-        let direct_ports = [places.mysql[0].port, places.postgres[0].port];
-        let mut taken = Vec::new();
-        let mut port = || loop {
-            let port = free_port(&DEFAULT_PORTS).expect("a free port");
-            if !taken.contains(&port) {
-                taken.push(port);
-                return port;
-            }
-        };
-        let (haproxy_ports, dbmesh_ports) = ([port(), port()], [port(), port()]);
+    pub fn start(places: &Places, arguments: &Arguments) -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let directory = places.directory();
-
-        let haproxy_file = directory.join("haproxy.cfg");
-        let mut text = format!(
-            "global\n nbthread {threads}\n maxconn 4000\ndefaults\n mode tcp\n timeout connect 5s\n timeout client 1h\n timeout server 1h\n"
-        );
-        for (name, front, back) in [("m", haproxy_ports[0], direct_ports[0]), ("p", haproxy_ports[1], direct_ports[1])]
-        {
-            let _ = writeln!(text, "listen {name}\n bind 127.0.0.1:{front}\n server s 127.0.0.1:{back}");
+        let (mysql, postgres) = (places.mysql[0].port, places.postgres[0].port);
+        let mut all = vec![Proxy { id: "direct", process: None, mysql: Some(mysql), postgres: Some(postgres) }];
+        for (id, threads) in [("haproxy", threads), ("haproxy-1", 1)] {
+            let (m, p) = (places.port(), places.port());
+            let process = start_haproxy(places, id, threads, &[(m, mysql), (p, postgres)], 4_000);
+            all.push(Proxy { id, process: Some(process), mysql: Some(m), postgres: Some(p) });
         }
-        std::fs::write(&haproxy_file, text).expect("haproxy.cfg");
-        let haproxy = child(Command::new("haproxy").arg("-db").arg("-f").arg(haproxy_file));
-
-        let dbmesh_file = directory.join("dbmesh.toml");
-        std::fs::write(&dbmesh_file, configuration(places, dbmesh_ports)).expect("dbmesh.toml");
-        let dbmesh = child(Command::new(env!("CARGO_BIN_EXE_dbmesh")).arg("serve").arg("-c").arg(dbmesh_file));
-
-        for port in haproxy_ports.iter().chain(&dbmesh_ports) {
-            until_reachable(*port);
-        }
-        fill_sharded(dbmesh_ports[0], dbmesh_ports[1]);
-        Self { haproxy, haproxy_ports, dbmesh, dbmesh_ports, direct_ports }
+        let (process, port) = start_pgbouncer(places, "pgbouncer", None);
+        all.push(Proxy { id: "pgbouncer", process: Some(process), mysql: None, postgres: Some(port) });
+        let (process, at) = start_dbmesh(places, arguments, "dbmesh", None);
+        fill_sharded(at.mysql, at.postgres);
+        all.push(Proxy { id: "dbmesh", process: Some(process), mysql: Some(at.mysql), postgres: Some(at.postgres) });
+        Self { all, pgbouncer_prepares: pgbouncer_prepares() }
     }
 
-    /// The ways that `load` is run, in turn.
-    pub fn ways(&self, load: Load) -> Vec<Way> {
-        let at = usize::from(load.protocol() != "mysql");
-        let (haproxy, dbmesh) = (Some(self.haproxy.0.id()), Some(self.dbmesh.0.id()));
-        let mut ways = vec![
-            Way { name: "direct", port: self.direct_ports[at], pid: None, sharded: false },
-            Way { name: "haproxy", port: self.haproxy_ports[at], pid: haproxy, sharded: false },
-            Way { name: "dbmesh", port: self.dbmesh_ports[at], pid: dbmesh, sharded: false },
-        ];
-        if load.routes_by_key() {
-            ways.push(Way { name: "dbmesh 2 shards", port: self.dbmesh_ports[at], pid: dbmesh, sharded: true });
-        }
-        ways
+    /// The ways to unsharded rows by a protocol, in turn. `prepares`: prepared statements are used.
+    pub fn ways(&self, protocol: &str, prepares: bool, arguments: &Arguments) -> Vec<Way> {
+        let of = |proxy: &Proxy| {
+            let port = if protocol == "mysql" { proxy.mysql } else { proxy.postgres }?;
+            Some(Way { id: proxy.id, port, pid: proxy.process.as_ref().map(Process::pid), sharded: false })
+        };
+        let able = |way: &Way| way.id != "pgbouncer" || !prepares || self.pgbouncer_prepares;
+        self.all.iter().filter_map(of).filter(|way| able(way) && arguments.wants_way(way.id)).collect()
+    }
+
+    /// The way to the rows that are sharded by key.
+    pub fn sharded(&self, protocol: &str, arguments: &Arguments) -> Option<Way> {
+        let dbmesh = self.all.last()?;
+        let port = if protocol == "mysql" { dbmesh.mysql } else { dbmesh.postgres }?;
+        let way = Way { id: "dbmesh-2", port, pid: dbmesh.process.as_ref().map(Process::pid), sharded: true };
+        Some(way).filter(|way| arguments.wants_way(way.id))
     }
 }
 
-/// A proxy that ends with the bench, also when that fails.
-struct Proxy(Child);
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+/// Starts HAProxy; `id` names its files.
+pub fn start_haproxy(places: &Places, id: &str, threads: usize, relays: &[(u16, u16)], connections: usize) -> Process {
+    let file = write(places, &format!("{id}.cfg"), &configurations::haproxy(threads, relays, connections));
+    let log = places.directory().join(format!("{id}.log"));
+    let process = Process::start(&program("haproxy"), &["-db", "-f", &file.to_string_lossy()], &log, true);
+    for (front, _) in relays {
+        until_reachable(*front);
     }
+    process
 }
 
-/// Processor time of a process so far.
-#[derive(Clone, Copy)]
-pub struct Cpu {
-    ms: Option<f64>,
+/// Starts PgBouncer; `id` names its files.
+pub fn start_pgbouncer(places: &Places, id: &str, tls: Option<TlsFiles<'_>>) -> (Process, u16) {
+    let port = places.port();
+    let users = format!("\"bench\" \"{}\"\n\"bench_md5\" \"bench\"\n", places.scram_verifier());
+    let users = write(places, &format!("{id}-users.txt"), &users);
+    let text = configurations::pgbouncer(places, port, &users, tls, pgbouncer_prepares());
+    let file = write(places, &format!("{id}.ini"), &text);
+    let log = places.directory().join(format!("{id}.log"));
+    let process = Process::start(&program("pgbouncer"), &[&file.to_string_lossy()], &log, false);
+    until_reachable(port);
+    (process, port)
 }
 
-impl Cpu {
-    /// User and system time of `pid` and its threads.
-    pub fn of(pid: Option<u32>) -> Self {
-        let ms = pid.map(|pid| {
-            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("the proxy lives");
-            // After the name in brackets: state is field 3, utime 14, stime 15, in ticks of 10 ms.
-            let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-            let ticks = |at: usize| fields.get(at - 3).and_then(|n| n.parse::<f64>().ok()).expect("a number of ticks");
-            (ticks(14) + ticks(15)) * 10.0
-        });
-        Self { ms }
-    }
-
-    /// Milliseconds between `before` and this.
-    pub fn since(self, before: Self) -> Option<f64> {
-        Some(self.ms? - before.ms?)
-    }
+/// Starts dbmesh; `id` names its files.
+pub fn start_dbmesh(
+    places: &Places,
+    arguments: &Arguments,
+    id: &str,
+    tls: Option<TlsFiles<'_>>,
+) -> (Process, Addresses) {
+    let others = [places.port(), places.port(), places.port()];
+    let at = Addresses { mysql: places.port(), postgres: places.port(), others };
+    let file = write(places, &format!("{id}.toml"), &configurations::dbmesh(places, &at, tls));
+    let log = places.directory().join(format!("{id}.log"));
+    let process = Process::start(&arguments.dbmesh, &["serve", "-c", &file.to_string_lossy()], &log, true);
+    until_reachable(at.mysql);
+    until_reachable(at.postgres);
+    (process, at)
 }
 
-fn child(command: &mut Command) -> Proxy {
-    let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
-    Proxy(child.unwrap_or_else(|error| panic!("{command:?}: {error}")))
+/// PgBouncer 1.21 began to follow prepared statements of pooled transactions.
+fn pgbouncer_prepares() -> bool {
+    let said = output(Command::new(program("pgbouncer")).arg("--version"));
+    let version = said.split_whitespace().nth(1).unwrap_or_default();
+    let mut numbers = version.split('.').filter_map(|word| word.parse::<u32>().ok());
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (1, 21)
+}
+
+/// Server programs live where the PATH of an ordinary user often does not lead.
+pub fn program(name: &str) -> PathBuf {
+    let folders = ["/usr/sbin", "/usr/local/sbin", "/sbin"].map(|folder| Path::new(folder).join(name));
+    folders.into_iter().find(|path| path.exists()).unwrap_or_else(|| PathBuf::from(name))
+}
+
+/// A file of the bench that the servers' user may read.
+pub fn write(places: &Places, name: &str, text: &str) -> PathBuf {
+    let path = places.directory().join(name);
+    std::fs::write(&path, text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    Unprivileged::find().and_then(|user| user.give(&path)).expect("the file's owner changes");
+    path
 }
 
 fn until_reachable(port: u16) {
@@ -132,43 +151,4 @@ fn until_reachable(port: u16) {
         assert!(Instant::now() < deadline, "nothing listens on port {port}");
         std::thread::sleep(Duration::from_millis(20));
     }
-}
-
-fn configuration(places: &Places, ports: [u16; 2]) -> String {
-    let mut text = format!(
-        "[listen]\nmysql = \"127.0.0.1:{}\"\npostgres = \"127.0.0.1:{}\"\nadmin_mysql = \"off\"\nadmin_postgres = \"off\"\nhttp = \"off\"\n\
-         [admin]\nuser = \"admin\"\npassword = \"admin\"\n[[user]]\nname = \"bench\"\npassword = \"bench\"\n[log]\nlevel = \"warn\"\n",
-        ports[0], ports[1]
-    );
-    let kinds: [(&str, &[Server; 2], &str, &str); 2] =
-        [("mysql", &places.mysql, "sbtest1", "id"), ("postgres", &places.postgres, "pgbench_accounts", "aid")];
-    for (protocol, servers, table, key) in kinds {
-        for server in servers {
-            let _ = writeln!(
-                text,
-                "[[server]]\nname = \"{}\"\nprotocol = \"{protocol}\"\naddress = \"{}\"\nuser = \"bench\"\npassword = \"bench\"",
-                server.name,
-                server.address()
-            );
-        }
-        let plain = &servers[0].name;
-        let _ = writeln!(
-            text,
-            "[[database]]\nname = \"plain\"\nprotocol = \"{protocol}\"\ndefault_shard = \"{plain}\"\n\
-             [[database.shard]]\nname = \"{plain}\"\nserver = \"{plain}\"\ndatabase = \"plain\"\n\
-             [[database]]\nname = \"sharded\"\nprotocol = \"{protocol}\"\ndefault_shard = \"{plain}\""
-        );
-        for server in servers {
-            let _ = writeln!(
-                text,
-                "[[database.shard]]\nname = \"{0}\"\nserver = \"{0}\"\ndatabase = \"sharded\"",
-                server.name
-            );
-        }
-        let _ = writeln!(text, "[[database.table]]\nname = \"{table}\"\ntype = \"sharded\"\nkey = [\"{key}\"]");
-        if protocol == "postgres" {
-            text.push_str("[[database.table]]\nname = \"pgbench_branches\"\ntype = \"reference\"\n");
-        }
-    }
-    text
 }
