@@ -1,7 +1,7 @@
 //! Storms: connect, `SELECT 1`, disconnect, over and over. Out: everything after the login.
 //!
-//! PostgreSQL's generator is `pgbench -C`, whose own key derivation is what SCRAM costs most; MySQL's is a client of the
-//! bench's own, since the packaged ones (`mysqlslap --detach`, `sysbench --reconnect`) cost more than the servers do.
+//! PostgreSQL's generator is `pgbench -C`, whose own key derivation is what SCRAM costs most; MySQL's is a blocking client of
+//! the bench's own, and the table shows what either costs.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
