@@ -137,6 +137,12 @@ pub enum MeshError {
     /// MySQL: an EXECUTE that does not fit its statement.
     #[error("Incorrect arguments to mysqld_stmt_execute")]
     WrongArguments,
+    /// MySQL: a bulk execution that does not fit its statement.
+    #[error("Incorrect arguments to mysqld_stmt_bulk_execute")]
+    WrongBulkArguments,
+    /// MySQL: a prepared statement that cannot run as it is asked to.
+    #[error("This command is not supported in the prepared statement protocol yet")]
+    NotPrepared,
     /// MySQL: a text to prepare with nothing in it.
     #[error("Query was empty")]
     EmptyStatement,
@@ -249,7 +255,8 @@ impl MeshError {
             Self::QueryCancelled(_) => code(1317, "70100", "57014", Client, false),
             Self::Protocol(_) => code(1835, "HY000", "08P01", Client, false),
             Self::OutOfOrder => code(1156, "08S01", "08P01", Client, false),
-            Self::WrongArguments => code(1210, "HY000", "08P01", Client, false),
+            Self::WrongArguments | Self::WrongBulkArguments => code(1210, "HY000", "08P01", Client, false),
+            Self::NotPrepared => code(1295, "HY000", "0A000", Client, false),
             Self::EmptyStatement => code(1065, "42000", "42601", Client, false),
             Self::UnknownCommand => code(1047, "08S01", "08P01", Client, false),
             Self::UnknownStatement(_) => code(1243, "HY000", "26000", Client, false),

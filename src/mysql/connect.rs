@@ -2,6 +2,7 @@
 //! Out: pooling, sessions.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use protocol::mysql::authentication::{LoginStep, ServerLogin};
@@ -64,19 +65,27 @@ pub struct Target {
 pub struct MySqlConnector {
     config: Arc<ArcSwap<Config>>,
     version: ArcSwapOption<Vec<u8>>,
+    /// Flags of MariaDB's that every server had which was reached.
+    common: AtomicU64,
 }
 
 impl MySqlConnector {
     /// For the MySQL databases of this configuration, as it is at each connect.
     #[must_use]
     pub fn new(config: Arc<ArcSwap<Config>>) -> Self {
-        Self { config, version: ArcSwapOption::empty() }
+        Self { config, version: ArcSwapOption::empty(), common: AtomicU64::new(capability::MARIADB_OFFERED) }
     }
 
     /// The version of the server that was reached first.
     #[must_use]
     pub fn version(&self) -> Option<Vec<u8>> {
         self.version.load().as_deref().cloned()
+    }
+
+    /// The flags of MariaDB's that clients may be offered: those that every server had which was reached.
+    #[must_use]
+    pub fn mariadb_capabilities(&self) -> Capabilities {
+        if self.version.load().is_some() { self.common.load(Ordering::Relaxed) } else { 0 }
     }
 
     /// Where a shard is.
@@ -104,15 +113,16 @@ impl Connector for MySqlConnector {
             .target(key.shard)
             .ok_or_else(|| ConnectError::Unusable("the shard is not in the configuration any more".to_owned()))?;
         let login = log_in(&target, key);
-        let (backend, version) = timeout_at(deadline, login).await.map_err(|_| ConnectError::TimedOut)??;
+        let (backend, greeting) = timeout_at(deadline, login).await.map_err(|_| ConnectError::TimedOut)??;
+        self.common.fetch_and(greeting.capabilities, Ordering::Relaxed);
         if self.version.load().is_none() {
-            self.version.store(Some(Arc::new(version)));
+            self.version.store(Some(Arc::new(greeting.server_version)));
         }
         Ok(backend)
     }
 }
 
-async fn log_in(target: &Target, key: &BackendKey) -> Result<(MySqlBackend, Vec<u8>), ConnectError> {
+async fn log_in(target: &Target, key: &BackendKey) -> Result<(MySqlBackend, Greeting), ConnectError> {
     let unreachable = |error: std::io::Error| ConnectError::Unreachable(error.to_string());
     let address = (target.address.host.as_str(), target.address.port);
     let stream = TcpStream::connect(address).await.map_err(unreachable)?;
@@ -155,7 +165,7 @@ async fn log_in(target: &Target, key: &BackendKey) -> Result<(MySqlBackend, Vec<
     }
     backend.memory = Memory::fresh(login.database);
     start_tracking(&mut backend).await?;
-    Ok((backend, greeting.server_version))
+    Ok((backend, greeting))
 }
 
 /// Sets what every backend is set to; also needed after COM_RESET_CONNECTION.
@@ -195,8 +205,8 @@ fn agree(greeting: &Greeting, key: &BackendKey) -> Result<Capabilities, ConnectE
     }
     let mut asked = (capability::ASKED & offered) | key.capabilities;
     if greeting.capabilities & capability::LONG_PASSWORD == 0 {
-        // MariaDB: the flag means "no extended capabilities", which is what we say.
-        asked |= capability::LONG_PASSWORD;
+        // MariaDB: the flag means "no flags of MariaDB's own".
+        asked &= !capability::LONG_PASSWORD;
     }
     if key.in_schema {
         asked |= capability::CONNECT_WITH_DB;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use protocol::mysql::capability::{self, Capabilities};
 use tokio::time::Instant;
 
 use super::connect::{BackendKey, MySqlConnector, MySqlPools};
@@ -53,6 +54,15 @@ impl Front {
         let mut version = self.pools.connector().version().unwrap_or_else(|| VERSION_UNKNOWN.as_bytes().to_vec());
         version.extend_from_slice(VERSION_SUFFIX.as_bytes());
         version
+    }
+
+    /// The flags for the greeting, TLS apart; the version was asked for before.
+    pub fn offered(&self, version: &[u8]) -> Capabilities {
+        let is_mariadb = version.to_ascii_lowercase().windows(7).any(|part| part == b"mariadb");
+        match self.pools.connector().mariadb_capabilities() {
+            extended if is_mariadb && extended != 0 => capability::OFFERED & !capability::LONG_PASSWORD | extended,
+            _ => capability::OFFERED,
+        }
     }
 
     async fn ask_version(&self, config: &Config) {

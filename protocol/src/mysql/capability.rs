@@ -1,8 +1,8 @@
 //! Capability flags and status flags: which bits mean what, and which of them we offer or ask for.
 //! Out: layouts that depend on them.
 
-/// A set of `CLIENT_*` flags.
-pub type Capabilities = u32;
+/// A set of `CLIENT_*` flags; those from bit 32 on are MariaDB's.
+pub type Capabilities = u64;
 
 /// Improved version of Old Password Authentication; on MariaDB a server that leaves it out has extended capabilities.
 pub const LONG_PASSWORD: Capabilities = 1;
@@ -46,9 +46,17 @@ pub const PLUGIN_AUTH_LENENC: Capabilities = 1 << 21;
 pub const SESSION_TRACK: Capabilities = 1 << 23;
 /// OK in place of EOF.
 pub const DEPRECATE_EOF: Capabilities = 1 << 24;
+/// COM_STMT_BULK_EXECUTE (MariaDB).
+pub const BULK_OPERATIONS: Capabilities = 1 << 34;
+/// Column definitions with names of types that share a type code: JSON, UUID, INET6, geometries (MariaDB).
+pub const EXTENDED_METADATA: Capabilities = 1 << 35;
 
-/// What our greeting offers (TLS apart). Compression, query attributes, optional metadata and the extended set of
-/// MariaDB (progress reports, metadata caching, bulk unit results) are not offered: we do not do them.
+/// What our greeting offers besides, if all servers are known to have it. Progress reports, metadata caching and results
+/// per row of a bulk execution are not offered: we do not do them.
+pub const MARIADB_OFFERED: Capabilities = BULK_OPERATIONS | EXTENDED_METADATA;
+
+/// What our greeting offers (TLS apart). Compression, query attributes and optional metadata are not offered: we do not do
+/// them.
 pub const OFFERED: Capabilities = LONG_PASSWORD
     | FOUND_ROWS
     | LONG_FLAG
@@ -71,8 +79,14 @@ pub const OFFERED: Capabilities = LONG_PASSWORD
 
 /// The client's flags that change what a backend means or how its answers are laid out: backends are shared only
 /// between sessions that agree on them.
-pub const MEANINGFUL: Capabilities =
-    FOUND_ROWS | ODBC | LOCAL_FILES | IGNORE_SPACE | MULTI_RESULTS | PS_MULTI_RESULTS | DEPRECATE_EOF;
+pub const MEANINGFUL: Capabilities = FOUND_ROWS
+    | ODBC
+    | LOCAL_FILES
+    | IGNORE_SPACE
+    | MULTI_RESULTS
+    | PS_MULTI_RESULTS
+    | DEPRECATE_EOF
+    | EXTENDED_METADATA;
 
 /// What we ask of every server, if it offers it, beside the meaningful flags of the session.
 pub const ASKED: Capabilities = LONG_PASSWORD
@@ -84,7 +98,8 @@ pub const ASKED: Capabilities = LONG_PASSWORD
     | PLUGIN_AUTH
     | CONNECT_ATTRS
     | PLUGIN_AUTH_LENENC
-    | SESSION_TRACK;
+    | SESSION_TRACK
+    | BULK_OPERATIONS;
 
 /// Status flags of OK and EOF packets.
 pub mod status {

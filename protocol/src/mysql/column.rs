@@ -1,7 +1,8 @@
 //! Column definitions (ColumnDefinition41) and the types they name.
 //! Out: values.
 
-use super::wire::{Reader, WireError, put_lenenc_bytes};
+use super::capability::{self, Capabilities};
+use super::wire::{Reader, WireError, put_lenenc, put_lenenc_bytes};
 
 /// Type codes of columns and parameters.
 pub mod column_type {
@@ -104,11 +105,12 @@ pub struct ColumnDefinition<'a> {
 }
 
 impl<'a> ColumnDefinition<'a> {
-    /// Reads a payload; what follows the fixed part (the default of COM_FIELD_LIST) is ignored.
+    /// Reads a payload; the names of extended types and what follows the fixed part (the default of COM_FIELD_LIST) are
+    /// stepped over.
     ///
     /// # Errors
     /// A field beyond the end.
-    pub fn decode(payload: &'a [u8]) -> Result<Self, WireError> {
+    pub fn decode(payload: &'a [u8], capabilities: Capabilities) -> Result<Self, WireError> {
         let mut reader = Reader::new(payload);
         reader.lenenc_bytes()?;
         let schema = reader.lenenc_bytes()?;
@@ -116,6 +118,9 @@ impl<'a> ColumnDefinition<'a> {
         let original_table = reader.lenenc_bytes()?;
         let name = reader.lenenc_bytes()?;
         let original_name = reader.lenenc_bytes()?;
+        if capabilities & capability::EXTENDED_METADATA != 0 {
+            reader.lenenc_bytes()?;
+        }
         reader.lenenc()?;
         Ok(Self {
             schema,
@@ -132,9 +137,12 @@ impl<'a> ColumnDefinition<'a> {
     }
 
     /// Appends a payload.
-    pub fn encode(&self, out: &mut Vec<u8>) {
+    pub fn encode(&self, out: &mut Vec<u8>, capabilities: Capabilities) {
         for text in [&b"def"[..], self.schema, self.table, self.original_table, self.name, self.original_name] {
             put_lenenc_bytes(out, text);
+        }
+        if capabilities & capability::EXTENDED_METADATA != 0 {
+            put_lenenc(out, 0);
         }
         out.push(0x0c);
         out.extend_from_slice(&self.collation.to_le_bytes());
@@ -158,16 +166,26 @@ mod tests {
     #[test]
     fn a_captured_definition_round_trips() {
         let wire = b"\x03def\x04shop\x01o\x06orders\x02ID\x02id\x0c\x3f\x00\x14\x00\x00\x00\x08\x23\x42\x00\x00\x00";
-        let column = ColumnDefinition::decode(wire).expect("valid");
+        let column = ColumnDefinition::decode(wire, 0).expect("valid");
         assert_eq!(column.name, b"ID");
         assert_eq!(column.original_table, b"orders");
         assert_eq!((column.kind, column.length), (column_type::LONGLONG, 20));
         assert!(column.unsigned());
         let mut out = Vec::new();
-        column.encode(&mut out);
+        column.encode(&mut out, 0);
         assert_eq!(out, wire);
         for end in 0..wire.len() - 2 {
-            assert!(ColumnDefinition::decode(&wire[..end]).is_err(), "{end}");
+            assert!(ColumnDefinition::decode(&wire[..end], 0).is_err(), "{end}");
         }
+    }
+
+    #[test]
+    fn names_of_extended_types_are_stepped_over() {
+        let wire = b"\x03def\x01d\x01j\x01j\x01a\x01a\x06\x01\x04json\x0c\x2d\0\xff\xff\xff\xff\xfc\x90\0\0\0\0";
+        let column = ColumnDefinition::decode(wire, capability::EXTENDED_METADATA).expect("valid");
+        assert_eq!((column.name, column.kind, column.collation), (&b"a"[..], column_type::BLOB, 45));
+        let mut out = Vec::new();
+        column.encode(&mut out, capability::EXTENDED_METADATA);
+        assert_eq!(ColumnDefinition::decode(&out, capability::EXTENDED_METADATA), Ok(column));
     }
 }

@@ -16,10 +16,8 @@ pub struct Greeting {
     pub connection_id: u32,
     /// Random challenge, without zero bytes.
     pub scramble: [u8; SCRAMBLE],
-    /// Flags offered.
+    /// Flags offered. MariaDB says that it has flags of its own by leaving out [`capability::LONG_PASSWORD`].
     pub capabilities: Capabilities,
-    /// Extended flags that only MariaDB knows, if the server is one.
-    pub mariadb_capabilities: u32,
     /// Default collation id.
     pub collation: u8,
     /// Status flags.
@@ -40,10 +38,10 @@ impl Greeting {
         out.extend_from_slice(&flags[..2]);
         out.push(self.collation);
         out.extend_from_slice(&self.status.to_le_bytes());
-        out.extend_from_slice(&flags[2..]);
+        out.extend_from_slice(&flags[2..4]);
         out.push(SCRAMBLE as u8 + 1);
         out.extend_from_slice(&[0; 6]);
-        out.extend_from_slice(&self.mariadb_capabilities.to_le_bytes());
+        out.extend_from_slice(&flags[4..]);
         out.extend_from_slice(&self.scramble[8..]);
         out.push(0);
         put_null_terminated(out, &self.plugin);
@@ -63,17 +61,19 @@ impl Greeting {
         let mut scramble = [0; SCRAMBLE];
         scramble[..8].copy_from_slice(reader.take(8)?);
         reader.u8()?;
-        let low = u32::from(reader.u16()?);
+        let low = Capabilities::from(reader.u16()?);
         let collation = reader.u8()?;
         let status = reader.u16()?;
-        let capabilities = low | (u32::from(reader.u16()?) << 16);
+        let mut capabilities = low | (Capabilities::from(reader.u16()?) << 16);
         if capabilities & capability::PROTOCOL_41 == 0 || capabilities & capability::SECURE_CONNECTION == 0 {
             return Err(WireError::Malformed("server does not speak the 4.1 protocol"));
         }
         let length = usize::from(reader.u8()?);
         reader.take(6)?;
-        let extended = reader.u32()?;
-        let mariadb = capabilities & capability::LONG_PASSWORD == 0;
+        let extended = Capabilities::from(reader.u32()?) << 32;
+        if capabilities & capability::LONG_PASSWORD == 0 {
+            capabilities |= extended;
+        }
         let second = reader.take(length.saturating_sub(8).max(13).min(reader.rest().len()))?;
         let second = second.get(..SCRAMBLE - 8).ok_or(WireError::Truncated)?;
         scramble[8..].copy_from_slice(second);
@@ -84,16 +84,7 @@ impl Greeting {
             let rest = reader.rest();
             rest.split(|b| *b == 0).next().unwrap_or_default().to_vec()
         };
-        Ok(Self {
-            server_version,
-            connection_id,
-            scramble,
-            capabilities,
-            mariadb_capabilities: if mariadb { extended } else { 0 },
-            collation,
-            status,
-            plugin,
-        })
+        Ok(Self { server_version, connection_id, scramble, capabilities, collation, status, plugin })
     }
 }
 
@@ -106,8 +97,7 @@ mod tests {
             server_version: b"10.11.6-MariaDB".to_vec(),
             connection_id: 0x0102_0304,
             scramble: *b"abcdefghijklmnopqrst",
-            capabilities: capability::OFFERED & !capability::LONG_PASSWORD,
-            mariadb_capabilities: 5,
+            capabilities: capability::OFFERED & !capability::LONG_PASSWORD | capability::MARIADB_OFFERED,
             collation: 45,
             status: 2,
             plugin: b"mysql_native_password".to_vec(),

@@ -47,13 +47,17 @@ impl FirstPacket {
     /// A client without the 4.1 protocol, or a field beyond the end.
     pub fn decode(payload: &[u8]) -> Result<Self, WireError> {
         let mut reader = Reader::new(payload);
-        let capabilities = reader.u32()?;
+        let mut capabilities = Capabilities::from(reader.u32()?);
         if capabilities & capability::PROTOCOL_41 == 0 {
             return Err(WireError::Malformed("client does not speak the 4.1 protocol"));
         }
         let packet_max = reader.u32()?;
         let collation = u16::from(reader.u8()?);
-        reader.take(23)?;
+        reader.take(19)?;
+        let extended = Capabilities::from(reader.u32()?) << 32;
+        if capabilities & capability::LONG_PASSWORD == 0 {
+            capabilities |= extended;
+        }
         if reader.is_empty() && capabilities & capability::SSL != 0 {
             return Ok(Self::Tls { capabilities });
         }
@@ -152,11 +156,13 @@ impl Login {
     }
 
     fn encode_start(&self, out: &mut Vec<u8>, capabilities: Capabilities) {
-        out.extend_from_slice(&capabilities.to_le_bytes());
+        let flags = capabilities.to_le_bytes();
+        out.extend_from_slice(&flags[..4]);
         out.extend_from_slice(&self.packet_max.to_le_bytes());
         // Collations above 255 do not fit; SET NAMES follows in any case.
         out.push(u8::try_from(self.collation).unwrap_or(45));
-        out.extend_from_slice(&[0; 23]);
+        out.extend_from_slice(&[0; 19]);
+        out.extend_from_slice(&flags[4..]);
     }
 }
 
@@ -179,9 +185,9 @@ mod tests {
 
     #[test]
     fn a_login_round_trips_with_every_set_of_optional_fields() {
-        for cut in [0, capability::PLUGIN_AUTH_LENENC] {
-            let mut login = sample();
-            login.capabilities &= !cut;
+        let mariadb = capability::OFFERED & !capability::LONG_PASSWORD | capability::MARIADB_OFFERED;
+        for flags in [capability::OFFERED, capability::OFFERED & !capability::PLUGIN_AUTH_LENENC, mariadb] {
+            let login = Login { capabilities: flags, ..sample() };
             let mut out = Vec::new();
             login.encode(&mut out);
             assert_eq!(FirstPacket::decode(&out), Ok(FirstPacket::Login(login)));

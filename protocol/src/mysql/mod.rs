@@ -2,11 +2,13 @@
 //! Out: sockets, timers, SQL's meaning. Every decoder takes a byte slice and never panics on any input.
 
 pub mod authentication;
+pub mod bulk;
 pub mod capability;
 pub mod column;
 pub mod command;
 pub mod execute;
 pub mod greeting;
+pub mod info;
 pub mod login;
 pub mod packet;
 pub mod reply;

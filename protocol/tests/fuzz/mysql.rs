@@ -1,11 +1,13 @@
 //! The MySQL protocol: packets of clients, packets of servers, whole answers.
 
 use protocol::mysql::authentication::ServerLogin;
-use protocol::mysql::capability::{DEPRECATE_EOF, OFFERED, SESSION_TRACK};
+use protocol::mysql::bulk::{Bulk, BulkRows};
+use protocol::mysql::capability::{DEPRECATE_EOF, EXTENDED_METADATA, OFFERED, SESSION_TRACK};
 use protocol::mysql::column::ColumnDefinition;
 use protocol::mysql::command::Command;
 use protocol::mysql::execute::Execute;
 use protocol::mysql::greeting::Greeting;
+use protocol::mysql::info::Info;
 use protocol::mysql::login::{FirstPacket, Login};
 use protocol::mysql::packet::{Whole, put_packet};
 use protocol::mysql::reply::{EofPacket, ErrPacket, OkPacket};
@@ -35,7 +37,17 @@ fn decode(bytes: &[u8]) {
     let _ = FirstPacket::decode(bytes);
     let _ = Login::decode_change_user(bytes, OFFERED);
     let _ = Command::decode(bytes);
-    let _ = ColumnDefinition::decode(bytes);
+    let _ = ColumnDefinition::decode(bytes, 0);
+    let _ = ColumnDefinition::decode(bytes, EXTENDED_METADATA);
+    if let Some(info) = Info::read(bytes) {
+        assert_eq!(Info::read(&info.text()).map(|again| again.text()), Some(info.text()));
+    }
+    if let Ok(bulk) = Bulk::decode(bytes, types.len() / 2) {
+        let (mut rows, mut values) = (BulkRows::new(bulk.rows, &types), Vec::new());
+        while let Ok(Some(row)) = rows.next_row(&mut values) {
+            assert!(!row.is_empty());
+        }
+    }
     let _ = OkPacket::decode(bytes, SESSION_TRACK);
     let _ = OkPacket::decode(bytes, 0);
     let _ = EofPacket::decode(bytes);

@@ -100,7 +100,8 @@ impl Session {
             }
             Command::StatementReset(statement) => self.statement_reset(statement).await,
             Command::StatementFetch { statement, rows } => self.statement_fetch(statement, rows).await,
-            Command::StatementBulkExecute { .. } | Command::Unknown(_) => Err(MeshError::UnknownCommand.into()),
+            Command::StatementBulkExecute { statement, body } => self.statement_bulk_execute(statement, body).await,
+            Command::Unknown(_) => Err(MeshError::UnknownCommand.into()),
         }
     }
 

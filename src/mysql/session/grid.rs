@@ -46,11 +46,12 @@ impl Session {
         binary: bool,
     ) -> Done {
         let status = self.status();
-        let deprecate_eof = self.client.capabilities & capability::DEPRECATE_EOF != 0;
+        let capabilities = self.client.capabilities;
+        let deprecate_eof = capabilities & capability::DEPRECATE_EOF != 0;
         let out = &mut self.client.output;
         let mut sequence = put_packet_with(out, place.sequence, |out| put_lenenc(out, columns.len() as u64));
         for (label, shape) in columns {
-            sequence = put_packet_with(out, sequence, |out| definition(label, *shape).encode(out));
+            sequence = put_packet_with(out, sequence, |out| definition(label, *shape).encode(out, capabilities));
         }
         if !deprecate_eof {
             sequence = put_packet_with(out, sequence, |out| EofPacket { warnings: 0, status }.encode(out));

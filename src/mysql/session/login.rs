@@ -77,13 +77,12 @@ pub async fn log_in(
     version: Vec<u8>,
 ) -> Result<(Client, Admitted), LoginEnd> {
     let tls = mesh.tls.load_full();
-    let offered = capability::OFFERED | if tls.is_some() { capability::SSL } else { 0 };
+    let offered = mesh.mysql.offered(&version) | if tls.is_some() { capability::SSL } else { 0 };
     let greeting = Greeting {
         server_version: version,
         connection_id: id,
         scramble: scramble()?,
         capabilities: offered,
-        mariadb_capabilities: 0,
         collation: 45,
         status: status::AUTOCOMMIT,
         plugin: GREETED.name().as_bytes().to_vec(),

@@ -2,6 +2,7 @@
 //! Out: what the pools, plans and commit protocols decide; each file here has one part of the session's work.
 
 mod bindings;
+mod bulk;
 mod charset;
 mod client;
 mod commands;

@@ -68,7 +68,7 @@ impl Session {
                 self.statement(&seen, Some(wire), self.first()).await.map(|_| ())
             }
             // As servers do: a comment is something, if only to be ignored.
-            [] if sql.iter().any(|byte| !byte.is_ascii_whitespace() && *byte != b';') => {
+            [] if super::statements::is_comment(sql) => {
                 let place = self.first();
                 self.put_ok(place);
                 Ok(())

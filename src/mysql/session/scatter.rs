@@ -241,7 +241,9 @@ impl Session {
             let (Event::Definition, bytes) = self.stream_packet(stream, PAYLOAD_MAX).await? else {
                 return Err(internal("a column definition is missing"));
             };
-            let definition = ColumnDefinition::decode(&bytes).map_err(|_| internal("a bad column definition"))?;
+            let layout = self.client.capabilities;
+            let definition =
+                ColumnDefinition::decode(&bytes, layout).map_err(|_| internal("a bad column definition"))?;
             columns.push(Column::of(&definition));
             if number == 0 && position < visible {
                 *sequence = put_packet(&mut self.client.output, *sequence, &bytes);

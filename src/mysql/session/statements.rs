@@ -28,6 +28,9 @@ use crate::mysql::memory::StatementKey;
 /// Long data goes to a server in pieces of this size, which every server takes.
 const LONG_DATA_PIECE: usize = 512 * 1024;
 
+/// Does nothing, as a comment does.
+const NOTHING: &[u8] = b"DO 0";
+
 /// Means the statement that was prepared last, to MariaDB.
 const NEWEST: u32 = u32::MAX;
 
@@ -44,13 +47,13 @@ pub(super) struct Statements {
 /// One prepared statement.
 #[derive(Debug)]
 pub(super) struct Prepared {
-    key: StatementKey,
-    scanned: ScannedStatement,
-    literals: Box<[Literal]>,
-    fixed: Fixed,
-    parameters: usize,
+    pub key: StatementKey,
+    pub scanned: ScannedStatement,
+    pub literals: Box<[Literal]>,
+    pub fixed: Fixed,
+    pub parameters: usize,
     /// Types of the parameters as the client sent them last, two bytes each.
-    types: Vec<u8>,
+    pub types: Vec<u8>,
     /// What came by COM_STMT_SEND_LONG_DATA, by parameter.
     long_data: Vec<(u16, Vec<u8>)>,
     /// More long data came than a packet may have.
@@ -65,7 +68,7 @@ impl Prepared {
         found.map(|(_, bytes)| &**bytes)
     }
 
-    fn forget_long_data(&mut self) {
+    pub fn forget_long_data(&mut self) {
         self.long_data = Vec::new();
         self.too_long = false;
     }
@@ -79,7 +82,14 @@ impl Session {
                 MeshError::Limit(format!("too many prepared statements in one session (at most {most})")).into()
             );
         }
-        let (scanned, literals) = self.read_one(sql)?;
+        let (scanned, literals) = match self.read_one(sql) {
+            // As servers do: a comment is something, if only to be ignored.
+            Err(MeshError::EmptyStatement) if is_comment(sql) => {
+                let wire = command_packet(code::STATEMENT_PREPARE, NOTHING);
+                return Box::pin(self.statement_prepare(NOTHING, &wire)).await;
+            }
+            read => read?,
+        };
         if scanned.flags.has(Flags::SESSION_FUNCTION)
             && let Some(text) = self.with_own_names(sql, scanned.kind, false)?
         {
@@ -402,6 +412,11 @@ impl Session {
         self.put_ok(self.first());
         Ok(())
     }
+}
+
+/// Whether a text in which no statement was found has something in it all the same.
+pub(super) fn is_comment(sql: &[u8]) -> bool {
+    sql.iter().any(|byte| !byte.is_ascii_whitespace() && *byte != b';')
 }
 
 /// What servers say to an EXECUTE that does not fit its statement; the reason is for the log.

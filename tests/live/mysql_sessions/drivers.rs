@@ -105,7 +105,7 @@ async fn another_user_starts_afresh_and_a_wrong_one_is_out() {
 }
 
 /// PREPARE; the statement's id.
-async fn prepare(wire: &mut Wire, sql: &str, parameters: usize, columns: usize) -> u32 {
+pub async fn prepare(wire: &mut Wire, sql: &str, parameters: usize, columns: usize) -> u32 {
     wire.command(code::STATEMENT_PREPARE, sql.as_bytes()).await;
     let head = wire.packet().await.unwrap();
     assert_eq!(head.first(), Some(&0), "{:?}", error(&head));

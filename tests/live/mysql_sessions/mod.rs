@@ -1,8 +1,10 @@
 //! What a MySQL session owes its client beyond the statements of a shop: waiting, failing, ending, and what drivers seldom do.
 //! Out: logins that are wrong and bytes that are no message (`trouble`).
 
+mod bulk;
 mod drivers;
 mod ending;
+mod extended_metadata;
 mod full_login;
 mod left;
 mod prepared;

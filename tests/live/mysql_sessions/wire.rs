@@ -58,7 +58,6 @@ impl Wire {
             connection_id: 0,
             scramble: [0; 20],
             capabilities: 0,
-            mariadb_capabilities: 0,
             collation: 0,
             status: 0,
             plugin: Vec::new(),
@@ -83,12 +82,18 @@ impl Wire {
         self.capabilities |= capabilities;
     }
 
+    /// Says at the login what MariaDB's clients say.
+    pub fn as_mariadb(mut self) -> Self {
+        self.capabilities = self.capabilities & !c::LONG_PASSWORD | c::MARIADB_OFFERED;
+        self
+    }
+
     /// Asks for TLS and does the handshake.
     pub async fn into_tls(mut self, root: CertificateDer<'static>) -> Self {
         assert_ne!(self.greeting.capabilities & c::SSL, 0, "TLS is offered");
         self.capabilities |= c::SSL;
         let mut request = Vec::new();
-        request.extend_from_slice(&self.capabilities.to_le_bytes());
+        request.extend_from_slice(&self.capabilities.to_le_bytes()[..4]);
         request.extend_from_slice(&(1_u32 << 24).to_le_bytes());
         request.push(45);
         request.extend_from_slice(&[0; 23]);
