@@ -108,7 +108,7 @@ fn scan(mut scanner: Scanner, bytes: &[u8], chunk: usize) -> (Vec<u8>, Vec<Event
 }
 
 /// However the bytes of an answer are cut into reads, the same packets are seen in them, with the same end.
-fn cut_does_not_matter(answer: Answer, capabilities: u32, bytes: &[u8]) {
+fn cut_does_not_matter(answer: Answer, capabilities: u64, bytes: &[u8]) {
     let scanner = || Scanner::new(answer, capabilities);
     let (whole, events, end) = scan(scanner(), bytes, bytes.len().max(1));
     for chunk in [1, 3, 16] {

@@ -123,10 +123,10 @@ async fn compare(database: Database, configure: impl FnOnce(MeshConfig) -> MeshC
     let mesh = configure(MeshConfig::with(&database)).start();
     let _log = mesh.show_log_on_failure();
     let server = std::net::SocketAddr::from(([127, 0, 0, 1], reference.shards[0].port));
-    let mut direct = Wire::connect(server).await.as_mariadb();
+    let mut direct = Wire::connect(server).await.into_mariadb();
     let login = direct.log_in_as(SERVER_USER, "mysql_native_password", PASSWORD, &reference.name).await;
     login.expect("a login at the server");
-    let mut through = Wire::connect(mesh.addresses.mysql).await.as_mariadb();
+    let mut through = Wire::connect(mesh.addresses.mysql).await.into_mariadb();
     assert_ne!(through.greeting.capabilities & BULK_OPERATIONS, 0, "bulk execution is offered");
     through.log_in("mysql_native_password", "app", &database.name).await.expect("a login");
     for step in steps() {
@@ -165,7 +165,7 @@ async fn where_a_write_may_not_span_shards_a_batch_is_refused_whole() {
     let database = Database::new(ServerKind::MariaDb, 2).await.table(Table::Sharded("b", &["id"]));
     database.everywhere("CREATE TABLE b (id BIGINT PRIMARY KEY, v VARCHAR(9))").await;
     let mesh = MeshConfig::with(&database).start();
-    let mut wire = Wire::connect(mesh.addresses.mysql).await.as_mariadb();
+    let mut wire = Wire::connect(mesh.addresses.mysql).await.into_mariadb();
     wire.log_in("mysql_native_password", "app", &database.name).await.expect("a login");
     let rows: Vec<Vec<u8>> = (1..40).map(n).collect();
     let id = prepare(&mut wire, "INSERT INTO b (id) VALUES (?)", 1, 0).await;

@@ -23,10 +23,10 @@ async fn columns_are_told_as_the_server_tells_them() {
     let mesh = MeshConfig::with(&database).start();
     let _log = mesh.show_log_on_failure();
     let server = std::net::SocketAddr::from(([127, 0, 0, 1], database.shards[0].port));
-    let mut direct = Wire::connect(server).await.as_mariadb();
+    let mut direct = Wire::connect(server).await.into_mariadb();
     let login = direct.log_in_as(SERVER_USER, "mysql_native_password", PASSWORD, &database.name).await;
     login.expect("a login at the server");
-    let mut through = Wire::connect(mesh.addresses.mysql).await.as_mariadb();
+    let mut through = Wire::connect(mesh.addresses.mysql).await.into_mariadb();
     through.log_in("mysql_native_password", "app", &database.name).await.expect("a login");
     let one = format!("{KINDS} AND id = 1");
     for sql in [KINDS, &one] {

@@ -83,7 +83,7 @@ impl Wire {
     }
 
     /// Says at the login what MariaDB's clients say.
-    pub fn as_mariadb(mut self) -> Self {
+    pub fn into_mariadb(mut self) -> Self {
         self.capabilities = self.capabilities & !c::LONG_PASSWORD | c::MARIADB_OFFERED;
         self
     }
