@@ -90,8 +90,10 @@ impl Load {
                     (_, false) => "tpcb",
                 };
                 let log = directory.join("pgbench-log");
-                let mut command = pgbench("bench", port);
-                command.args(["-n", "-j", "1", "-M", mode, "-c", &clients.to_string(), "-T", &seconds.to_string()]);
+                let mut command = pgbench("bench_md5", port);
+                command.args(["-n", "-j", "1", "-M", mode, "-c", &clients.to_string()]);
+                // Its clock begins before its clients connect, which is left out of what it prints.
+                command.args(["-T", &(seconds + clients as u64 / 128).to_string()]);
                 command.arg("-l").arg(format!("--log-prefix={}", log.display()));
                 if selects {
                     // Every tenth is enough for a percentile, and costs the generator little.
@@ -99,12 +101,12 @@ impl Load {
                 }
                 let out = output(command.arg(database));
                 let number = |start: &str| printed(&out, start);
-                assert_eq!(number("number of failed transactions:"), 0.0, "{out}");
-                Figures {
-                    statements: number("number of transactions actually processed:"),
-                    per_second: number("tps ="),
-                    p99_ms: p99_of_logs(directory, "pgbench-log."),
-                }
+                assert!(out.contains("failed transactions: 0 "), "{out}");
+                let (statements, p99_ms) =
+                    (number("number of transactions actually processed:"), p99_of_logs(directory, "pgbench-log."));
+                // On a machine that is too busy for any, there is no rate.
+                let per_second = if statements > 0.0 { number("tps =") } else { f64::NAN };
+                Figures { statements, per_second, p99_ms }
             }
         }
     }

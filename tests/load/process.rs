@@ -3,6 +3,10 @@
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use dbmesh::demo::unprivileged::Unprivileged;
 
@@ -45,6 +49,48 @@ pub fn cpu_ms(pid: u32) -> f64 {
     match exact.sum::<Option<f64>>() {
         Some(nanoseconds) if nanoseconds > 0.0 => nanoseconds / 1e6,
         _ => ticks_ms(pid, [14, 15]),
+    }
+}
+
+/// A process whose processor time is noted while something runs, so that what it spent on connecting can be left out.
+pub struct Watch {
+    pid: u32,
+    stop: Arc<AtomicBool>,
+    noting: JoinHandle<Vec<(Instant, f64)>>,
+}
+
+impl Watch {
+    /// Begins to note it.
+    pub fn begin(pid: u32) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&stop);
+        let noting = std::thread::spawn(move || {
+            let mut noted = vec![(Instant::now(), cpu_ms(pid))];
+            while !told.load(Ordering::Relaxed) {
+                std::thread::sleep(Duration::from_millis(20));
+                noted.push((Instant::now(), cpu_ms(pid)));
+            }
+            noted
+        });
+        Self { pid, stop, noting }
+    }
+
+    /// Ends; milliseconds of processor time in the last `seconds` before.
+    pub fn last(self, seconds: f64) -> f64 {
+        let (end, after) = (Instant::now(), cpu_ms(self.pid));
+        self.stop.store(true, Ordering::Relaxed);
+        let noted = self.noting.join().expect("the noting thread");
+        let from = Duration::try_from_secs_f64(seconds).ok().and_then(|length| end.checked_sub(length)).unwrap_or(end);
+        let at = noted.partition_point(|(time, _)| *time < from);
+        let before = match (at.checked_sub(1).and_then(|at| noted.get(at)), noted.get(at)) {
+            (Some((t0, ms0)), Some((t1, ms1))) => {
+                let part = (from - *t0).as_secs_f64() / (*t1 - *t0).as_secs_f64();
+                ms0 + (ms1 - ms0) * part
+            }
+            (Some((_, ms)), None) | (None, Some((_, ms))) => *ms,
+            (None, None) => f64::NAN,
+        };
+        after - before
     }
 }
 

@@ -4,7 +4,7 @@
 use crate::arguments::Arguments;
 use crate::load::{LOADS, Load, ROWS, TABLES};
 use crate::places::Places;
-use crate::process::cpu_ms;
+use crate::process::Watch;
 use crate::proxies::Proxies;
 use crate::report::{Series, Table, count};
 
@@ -47,10 +47,10 @@ impl Steady {
                 ways.extend(proxies.sharded(load.protocol, arguments));
             }
             for way in ways {
-                let before = way.pid.map(cpu_ms);
+                let watch = way.pid.map(Watch::begin);
                 let figures = load.run(way.port, way.sharded, clients, arguments.seconds, &directory);
-                let used = way.pid.map(cpu_ms).zip(before).map(|(after, before)| after - before);
-                let cpu = used.map(|ms| ms * 1000.0 / figures.statements.max(1.0));
+                let measured = figures.statements / figures.per_second;
+                let cpu = watch.map(|watch| watch.last(measured) * 1000.0 / figures.statements);
                 eprintln!(
                     "{} {}, {clients} clients, {}: {:.0}/s, p99 {:.2} ms, CPU ms per 1,000: {:.1}",
                     load.protocol,
@@ -130,7 +130,7 @@ impl Steady {
             &format!(
                 "Point selects: sysbench on a table of {0} rows, pgbench -S on 100,000. oltp_read_write: {TABLES} tables of \
                  {0} rows. TPC-B: scale {1}. The rate of writes counts transactions. CPU is that of the proxy per 1,000 \
-                 statements or transactions.",
+                 statements or transactions, without what connecting took.",
                 count(ROWS),
                 arguments.scale
             ),
