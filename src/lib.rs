@@ -5,6 +5,7 @@ pub mod admin;
 pub mod catalog;
 pub mod cli;
 pub mod config;
+pub mod deadline;
 pub mod demo;
 pub mod error_code;
 pub mod explain;

@@ -3,6 +3,5 @@
 
 pub mod client_stream;
 pub mod listener;
-pub mod silence;
 pub mod tls;
 pub mod workers;

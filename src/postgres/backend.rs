@@ -83,6 +83,8 @@ pub struct Memory {
     pub statements: HashMap<u64, u64>,
     /// What the unnamed statement is, if it is one of ours.
     pub unnamed: Option<u64>,
+    /// It has a prepared BEGIN.
+    pub begin: bool,
     /// Something ran whose effects on the connection cannot be known: `DISCARD ALL` before another session gets it.
     pub untracked: bool,
     /// Settings may have been changed since `settings` was learnt.

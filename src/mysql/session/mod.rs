@@ -52,10 +52,10 @@ use sharding::lexer::MySqlServer;
 use tokio::time::timeout;
 
 use crate::config::{Config, Protocol, TransactionType};
+use crate::deadline::Deadline;
 use crate::error_code::MeshError;
 use crate::interrupt::Reason;
 use crate::listen::client_stream::ClientStream;
-use crate::listen::silence::Silence;
 use crate::mesh::Mesh;
 use crate::metrics::WorkerMetrics;
 use crate::mysql::connect::MySqlConnector;
@@ -108,7 +108,7 @@ pub(super) struct Session {
     catalogued: Catalogued,
     temporary: Temporary,
     course: Course,
-    silence: Silence,
+    silence: Deadline,
     counters: Arc<WorkerMetrics>,
     last: Last,
 }
@@ -207,7 +207,7 @@ impl Session {
             catalogued: Catalogued::default(),
             temporary: Temporary::default(),
             course: Course::new(),
-            silence: Silence::default(),
+            silence: Deadline::default(),
             counters: Arc::clone(mesh.metrics.worker(usize::from(worker.0))),
             last: Last::default(),
             held: Vec::new(),

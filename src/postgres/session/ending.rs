@@ -9,7 +9,7 @@ use transaction::{Access, ShardIndex, Status};
 
 use super::Session;
 use super::fault::{self, Fault, Stop};
-use super::relay::{Goal, send_ahead};
+use super::relay::{Goal, send_begin};
 use crate::error_code::MeshError;
 use crate::pool::Backend as _;
 
@@ -76,7 +76,7 @@ impl Session {
         for shard in std::mem::take(&mut self.batch.wrote) {
             self.transaction.touch(&[shard], Access::Write).map_err(|refusal| fault::of_refusal(&refusal))?;
             let index = self.held_index(shard)?;
-            send_ahead(&mut self.held[index].lease, b"BEGIN");
+            send_begin(&mut self.held[index].lease);
         }
         Ok(())
     }
@@ -149,6 +149,7 @@ impl Session {
             let memory = &mut self.held[index].lease.memory;
             memory.statements.clear();
             memory.unnamed = None;
+            memory.begin = false;
             self.names.clear();
         }
     }

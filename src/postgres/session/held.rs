@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::postgres::{Audience, ErrorFields, Sent, write};
-use tokio::time::Instant;
 use transaction::{Gone, ShardIndex, Status};
 
 use super::Session;
@@ -294,10 +293,6 @@ impl Session {
         let watch = Watch {
             interrupt: &self.entry.interrupt,
             client_write: timeouts.client_write,
-            deadline: match undisturbed {
-                true => Some(Instant::now() + ENDING_MAX),
-                false => timeouts.statement.map(|most| Instant::now() + most),
-            },
             cancel: timeouts.cancel,
             undisturbed,
         };
@@ -305,9 +300,10 @@ impl Session {
         self.notes.server = Some(self.held[index].lease.server());
         self.cancelled = false;
         let sent = self.course.latest();
+        self.overdue.begin(sent, if undisturbed { Some(ENDING_MAX) } else { timeouts.statement });
         self.notes.untried = self.held[index].untried.then_some(sent);
         let backend = &mut *self.held[index].lease;
-        let relayed = relay::relay(&mut self.client, backend, &mut self.notes, &watch, goal).await;
+        let relayed = relay::relay(&mut self.client, backend, &mut self.notes, &watch, &mut self.overdue, goal).await;
         let took = self.course.served(sent);
         self.held[index].lease.memory.took(took);
         if !self.notes.parameters.is_empty() {
@@ -334,8 +330,21 @@ impl Session {
                 self.abandon_backend(index);
                 Err(if inside { Stop::Left } else { Stop::Fatal(MeshError::SessionKilled) }.into())
             }
-            Err(Broken::Server(cause)) => Err(self.lose(index, shard, cause, undisturbed)),
+            Err(Broken::Server(cause)) => {
+                let stopped = self.stopped_ahead();
+                let lost = self.lose(index, shard, cause, undisturbed);
+                match (lost, stopped) {
+                    (Fault::Mesh(_), Some(told)) => Err(Fault::Server(told)),
+                    (lost, _) => Err(lost),
+                }
+            }
         }
+    }
+
+    /// A request to stop the statement has hit the BEGIN before it: what the server says to that is its answer.
+    fn stopped_ahead(&mut self) -> Option<Vec<u8>> {
+        let stopped = |body: &Vec<u8>| ErrorFields::decode(body).is_ok_and(|fields| fields.sqlstate() == *b"57014");
+        if self.notes.ahead_failed { self.notes.mesh_error.take_if(|body| stopped(body)) } else { None }
     }
 
     /// As [`Self::relieve`], where mostly it is not.

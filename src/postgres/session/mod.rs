@@ -54,10 +54,10 @@ use super::front::Front;
 use super::settings::Settings;
 use crate::catalog::DatabaseCatalog;
 use crate::config::{self, Config, Protocol};
+use crate::deadline::Deadline;
 use crate::error_code::MeshError;
 use crate::interrupt::Reason;
 use crate::listen::client_stream::ClientStream;
-use crate::listen::silence::Silence;
 use crate::mesh::Mesh;
 use crate::metrics::WorkerMetrics;
 use crate::pool::{Door, WorkerId};
@@ -139,7 +139,9 @@ struct Session {
     /// Until when a statement on several shards may run.
     patience: Patience,
     /// Tells that the client has been silent for too long.
-    silence: Silence,
+    silence: Deadline,
+    /// Tells that an answer takes too long.
+    overdue: Deadline,
     /// A message of the client is being handled.
     midway: bool,
     /// A cancel request was sent when bytes were last moved.
@@ -222,7 +224,8 @@ pub(super) async fn run(
         counters: Arc::clone(mesh.metrics.worker(usize::from(worker.0))),
         course: Course::new(),
         patience: Patience::default(),
-        silence: Silence::default(),
+        silence: Deadline::default(),
+        overdue: Deadline::default(),
         midway: false,
         cancelled: false,
         mesh,

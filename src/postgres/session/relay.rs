@@ -17,6 +17,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::client::Client;
 use super::parts::Edited;
+use crate::deadline::Deadline;
 use crate::interrupt::{Halt, Interrupt};
 use crate::postgres::backend::{Backend, Cancel};
 use crate::postgres::peers::Peers;
@@ -25,24 +26,44 @@ use crate::postgres::peers::Peers;
 const HIGH_WATER: usize = 256 << 10;
 /// No more is read from a client while so much waits to be handled.
 const AHEAD_MAX: usize = 64 << 10;
+/// At most so much of our own words waits for what a server has to say.
+const WAITING_MAX: usize = 8 << 10;
 /// A backend that ends so soon after it was taken from the pool was about to end before.
 const UNTRIED_MAX: Duration = Duration::from_millis(100);
 /// Marks what we send ahead of a client's statement without awaiting its answer: a plain BEGIN.
 pub const AHEAD: Audience = Audience::Mesh(1);
 
+/// The name on every backend of a prepared BEGIN: no statement has number 0.
+const BEGIN: &[u8] = b"dm0";
+
 /// Sends a statement ahead of a client's: by the extended protocol and without `Sync`, so that if it fails the server
-/// skips what comes behind it, instead of running that on its own. It answers at once, so that we know when a cancel can
-/// only hit the statement.
+/// skips what comes behind it, instead of running that on its own. Its answer comes with that of the statement: one write
+/// of the server, one read here.
 pub fn send_ahead(backend: &mut Backend, sql: &[u8]) {
-    let out = &mut backend.output;
-    write::parse(out, b"", sql, std::iter::empty());
-    write::bind(out, b"", b"", &[], std::iter::empty(), &[]);
-    write::execute(out, b"", 0);
-    write::flush(out);
-    for sent in [Sent::Parse, Sent::Bind, Sent::Execute] {
+    write::parse(&mut backend.output, b"", sql, std::iter::empty());
+    backend.pipeline.sent(Sent::Parse, AHEAD);
+    backend.memory.unnamed = None;
+    execute_ahead(backend, b"");
+}
+
+/// Sends a plain BEGIN ahead of a client's statement. It is prepared where its `Parse` cannot be skipped.
+pub fn send_begin(backend: &mut Backend) {
+    if !backend.pipeline.is_settled() || backend.pipeline.is_skipping() || backend.memory.untracked {
+        return send_ahead(backend, b"BEGIN");
+    }
+    if !std::mem::replace(&mut backend.memory.begin, true) {
+        write::parse(&mut backend.output, BEGIN, b"BEGIN", std::iter::empty());
+        backend.pipeline.sent(Sent::Parse, AHEAD);
+    }
+    execute_ahead(backend, BEGIN);
+}
+
+fn execute_ahead(backend: &mut Backend, statement: &[u8]) {
+    write::bind(&mut backend.output, b"", statement, &[], std::iter::empty(), &[]);
+    write::execute(&mut backend.output, b"", 0);
+    for sent in [Sent::Bind, Sent::Execute] {
         backend.pipeline.sent(sent, AHEAD);
     }
-    backend.memory.unnamed = None;
 }
 
 /// Why moving bytes ended early.
@@ -195,8 +216,6 @@ pub struct Watch<'s> {
     pub interrupt: &'s Interrupt,
     /// Longest a write to the client may make no progress.
     pub client_write: Duration,
-    /// When the statement has run too long: it is cancelled; what must not be disturbed is given up.
-    pub deadline: Option<Instant>,
     /// Patience with a cancel request.
     pub cancel: Duration,
     /// A COMMIT is on its way: neither a cancel nor a client that leaves may disturb it.
@@ -226,12 +245,13 @@ struct Relay<'r, 's> {
     goal: Goal,
     cancel: Cancelling,
     relayed: Relayed,
+    /// So much of what the client has to get was there before: it waits for what the server says, as it would in a server.
+    waiting: usize,
     stalled: Option<Pin<Box<Sleep>>>,
-    too_long: Option<Pin<Box<Sleep>>>,
+    /// When the statement has run too long: it is cancelled; what must not be disturbed is given up. `None`: it has.
+    deadline: Option<&'r mut Deadline>,
     /// The deadline has passed.
     late: bool,
-    /// A cancel waits for the answer to what was sent ahead, at most until then.
-    held_back: Option<Pin<Box<Sleep>>>,
     client_closed: bool,
 }
 
@@ -244,9 +264,10 @@ pub async fn relay(
     backend: &mut Backend,
     notes: &mut Notes,
     watch: &Watch<'_>,
+    deadline: &mut Deadline,
     goal: Goal,
 ) -> Result<Relayed, Broken> {
-    let too_long = watch.deadline.map(|at| Box::pin(tokio::time::sleep_until(at)));
+    let waiting = if client.output.len() <= WAITING_MAX { client.output.len() } else { 0 };
     let mut relay = Relay {
         client,
         backend,
@@ -255,10 +276,10 @@ pub async fn relay(
         goal,
         cancel: Cancelling::Unasked,
         relayed: Relayed::default(),
+        waiting,
         stalled: None,
-        too_long,
+        deadline: Some(deadline),
         late: false,
-        held_back: None,
         client_closed: false,
     };
     poll_fn(|cx| relay.poll(cx)).await?;
@@ -348,8 +369,9 @@ impl Relay<'_, '_> {
             self.client.output.clear();
             return Ok(false);
         }
-        if !self.client.output.is_empty() {
+        if self.client.output.len() > self.waiting {
             let before = self.client.output.len();
+            self.waiting = 0;
             match self.client.poll_drain(cx) {
                 Poll::Ready(Ok(())) => {
                     self.stalled = None;
@@ -385,10 +407,10 @@ impl Relay<'_, '_> {
     }
 
     fn poll_signals(&mut self, cx: &mut Context<'_>) -> Result<(), Broken> {
-        if let Some(sleep) = &mut self.too_long
-            && sleep.as_mut().poll(cx).is_ready()
+        if let Some(deadline) = &mut self.deadline
+            && deadline.poll(cx).is_ready()
         {
-            self.too_long = None;
+            self.deadline = None;
             self.late = true;
         }
         if self.watch.undisturbed {
@@ -405,15 +427,6 @@ impl Relay<'_, '_> {
         };
         if !(self.late || asked) || matches!(self.cancel, Cancelling::Running(_)) {
             return Ok(());
-        }
-        if self.backend.pipeline.current().is_some_and(|(_, audience)| audience == AHEAD) {
-            // It is the statement that shall be cancelled, not the BEGIN before it.
-            let patience = self.watch.cancel;
-            let held_back = self.held_back.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
-            return match held_back.as_mut().poll(cx) {
-                Poll::Ready(()) => Err(Broken::Server("no answer to BEGIN in time".to_owned())),
-                Poll::Pending => Ok(()),
-            };
         }
         // A request that comes before the server has begun hits nothing: then another signal makes another one.
         self.watch.interrupt.clear_query();

@@ -7,7 +7,7 @@ use transaction::{Answer, Command, Flow, Options, Refusal, Reply, ShardIndex};
 use super::Session;
 use super::answer;
 use super::fault::{self, Fault};
-use super::relay::send_ahead;
+use super::relay::send_begin;
 use crate::error_code::MeshError;
 use crate::pool::CloseReason;
 use protocol::postgres::write;
@@ -190,7 +190,7 @@ impl Session {
     pub(super) async fn begin(&mut self, index: usize, command: &Command) -> Result<(), Fault> {
         let sql = transaction::sql::text(command, transaction::Dialect::Postgres);
         if sql == "BEGIN" {
-            send_ahead(&mut self.held[index].lease, b"BEGIN");
+            send_begin(&mut self.held[index].lease);
             return Ok(());
         }
         let shard = self.held[index].shard;

@@ -1,5 +1,5 @@
-//! How long a client may be silent. One timer per session that is set anew only when it goes off, so that a statement
-//! costs no work on timers. Out: what happens to a client that was silent for too long.
+//! How long something may take that begins again and again: the silence of a client, the answer of a server. One timer
+//! that is set anew only when it goes off, so that what ends in time costs no work on timers. Out: what happens then.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -8,21 +8,21 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// The silence of one client.
+/// A limit that begins anew with every turn.
 #[derive(Debug, Default)]
-pub struct Silence {
-    /// Goes off at the end of some earlier silence at the earliest, and never later than this one's.
+pub struct Deadline {
+    /// Goes off at the end of some earlier turn at the earliest, and never later than this one's.
     timer: Option<Pin<Box<Sleep>>>,
     due: Option<Instant>,
 }
 
-impl Silence {
-    /// The client is silent since `since` and may be for `limit`; `None`: for ever.
+impl Deadline {
+    /// A turn began at `since` and may take `limit`; `None`: for ever.
     pub fn begin(&mut self, since: Instant, limit: Option<Duration>) {
         self.due = limit.map(|limit| since + limit);
     }
 
-    /// Ready when this silence is over its limit.
+    /// Ready when this turn is over its limit.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(due) = self.due else { return Poll::Pending };
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
@@ -50,31 +50,31 @@ mod tests {
     const MINUTE: Duration = Duration::from_secs(60);
 
     #[tokio::test(start_paused = true)]
-    async fn each_silence_has_its_whole_limit() {
-        let mut silence = Silence::default();
+    async fn each_turn_has_its_whole_limit() {
+        let mut deadline = Deadline::default();
         let begin = Instant::now();
         for _ in 0..5 {
-            silence.begin(Instant::now(), Some(MINUTE));
-            let early = timeout(MINUTE / 2, poll_fn(|cx| silence.poll(cx))).await;
+            deadline.begin(Instant::now(), Some(MINUTE));
+            let early = timeout(MINUTE / 2, poll_fn(|cx| deadline.poll(cx))).await;
             assert!(early.is_err(), "over after half its time, {:?} after the start", begin.elapsed());
         }
-        silence.begin(Instant::now(), Some(MINUTE));
+        deadline.begin(Instant::now(), Some(MINUTE));
         let since = Instant::now();
-        poll_fn(|cx| silence.poll(cx)).await;
+        poll_fn(|cx| deadline.poll(cx)).await;
         assert_eq!(since.elapsed().as_secs(), 60);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_limit_can_become_shorter_or_none() {
-        let mut silence = Silence::default();
-        silence.begin(Instant::now(), Some(MINUTE));
-        assert!(timeout(MINUTE / 2, poll_fn(|cx| silence.poll(cx))).await.is_err());
+        let mut deadline = Deadline::default();
+        deadline.begin(Instant::now(), Some(MINUTE));
+        assert!(timeout(MINUTE / 2, poll_fn(|cx| deadline.poll(cx))).await.is_err());
         let since = Instant::now();
-        silence.begin(since, Some(MINUTE / 60));
-        poll_fn(|cx| silence.poll(cx)).await;
+        deadline.begin(since, Some(MINUTE / 60));
+        poll_fn(|cx| deadline.poll(cx)).await;
         assert_eq!(since.elapsed().as_secs(), 1);
-        silence.begin(Instant::now(), None);
+        deadline.begin(Instant::now(), None);
         sleep(MINUTE * 2).await;
-        assert!(poll_fn(|cx| Poll::Ready(silence.poll(cx))).await.is_pending());
+        assert!(poll_fn(|cx| Poll::Ready(deadline.poll(cx))).await.is_pending());
     }
 }
