@@ -22,6 +22,11 @@ impl Deadline {
         self.due = limit.map(|limit| since + limit);
     }
 
+    /// This turn has no limit any more.
+    pub fn lift(&mut self) {
+        self.due = None;
+    }
+
     /// Ready when this turn is over its limit.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(due) = self.due else { return Poll::Pending };

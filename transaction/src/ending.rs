@@ -87,9 +87,13 @@ impl Transaction {
         }
     }
 
-    /// COMMIT of what can only be rolled back: PostgreSQL does that and says so in the tag, MySQL gets an error.
+    /// COMMIT of what can only be rolled back: PostgreSQL does that and says so in the tag, which drivers do not look at: a
+    /// client that knows of no error gets one, as under MySQL.
     fn commit_failed(&mut self, failed: Failed, after: After) -> Flow {
         let after = match (self.dialect, after.reply) {
+            (Dialect::Postgres, Reply::Done { .. }) if !failed.told => {
+                After::reply(Reply::Refuse(Refusal::RolledBack(failed.why)))
+            }
             (Dialect::Postgres, Reply::Done { disconnect, .. }) => {
                 After { reply: Reply::Done { tag: Tag::Rollback, warning: None, disconnect }, ..after }
             }
@@ -127,7 +131,7 @@ impl Transaction {
         if round.is_empty() {
             if let Some(why) = broken {
                 open.branches.clear();
-                self.state = State::Failed(Failed { open, why, intact: false });
+                self.state = State::Failed(Failed { open, why, intact: false, told: true });
                 return Flow::Reply(after.reply);
             }
             return self.conclude(Some(open), after);
@@ -170,7 +174,7 @@ impl Transaction {
                 Some(why) => {
                     let mut open = ending.open;
                     open.branches.clear();
-                    self.state = State::Failed(Failed { open, why, intact: false });
+                    self.state = State::Failed(Failed { open, why, intact: false, told: true });
                     Flow::Reply(ending.after.reply)
                 }
             },

@@ -73,6 +73,19 @@ pub(crate) struct Failed {
     pub(crate) why: Broken,
     /// Every branch is still open and has all savepoints: ROLLBACK TO heals.
     pub(crate) intact: bool,
+    /// The client had an error since. Until then nothing may look as if it went well: COMMIT neither, which PostgreSQL answers
+    /// without an error once the client knows.
+    pub(crate) told: bool,
+}
+
+impl Failed {
+    /// What a statement is told: under PostgreSQL why it has failed only if nothing has said so yet.
+    pub(crate) fn refusal(&self, dialect: Dialect) -> Refusal {
+        match dialect {
+            Dialect::Postgres if self.told => Refusal::Aborted,
+            Dialect::Postgres | Dialect::MySql => Refusal::RollbackOnly(self.why),
+        }
+    }
 }
 
 impl Open {
@@ -222,8 +235,15 @@ impl Transaction {
     pub fn admits(&self) -> Result<(), Refusal> {
         match &self.state {
             State::Idle | State::Open(_) => Ok(()),
-            State::Failed(failed) => Err(self.refusal_of(failed.why)),
+            State::Failed(failed) => Err(failed.refusal(self.dialect)),
             State::Marking(_) | State::Ending(_) => Err(Refusal::Ending),
+        }
+    }
+
+    /// The client had an error: if the transaction has failed, it knows.
+    pub fn client_told(&mut self) {
+        if let State::Failed(failed) = &mut self.state {
+            failed.told = true;
         }
     }
 
@@ -416,20 +436,14 @@ impl Transaction {
 
     pub(crate) fn break_open(&mut self, why: Broken, intact: bool) {
         self.state = match std::mem::replace(&mut self.state, State::Idle) {
-            State::Open(open) => State::Failed(Failed { open, why, intact }),
+            State::Open(open) => State::Failed(Failed { open, why, intact, told: why == Broken::StatementFailed }),
             State::Failed(failed) => {
                 let intact = failed.intact && intact;
+                let told = failed.told || why == Broken::StatementFailed;
                 let why = if intact { failed.why } else { why };
-                State::Failed(Failed { open: failed.open, why, intact })
+                State::Failed(Failed { open: failed.open, why, intact, told })
             }
             other => other,
         };
-    }
-
-    pub(crate) fn refusal_of(&self, why: Broken) -> Refusal {
-        match self.dialect {
-            Dialect::Postgres => Refusal::Aborted,
-            Dialect::MySql => Refusal::RollbackOnly(why),
-        }
     }
 }

@@ -25,7 +25,7 @@ pub(crate) struct Beginning {
 pub(crate) struct Marking {
     pub(crate) open: Open,
     /// Set if the transaction had failed before (ROLLBACK TO).
-    pub(crate) failed: Option<(Broken, bool)>,
+    pub(crate) failed: Option<(Broken, bool, bool)>,
     mark: Mark,
 }
 
@@ -85,7 +85,10 @@ impl Transaction {
                 let warning = (!pipeline).then_some(Warning::AlreadyInTransaction);
                 self.change_options(beginning.options, beginning.tag, warning)
             }
-            (State::Failed(_), Dialect::Postgres) => self.refuse(Refusal::Aborted),
+            (State::Failed(failed), dialect @ Dialect::Postgres) => {
+                let refusal = failed.refusal(dialect);
+                self.refuse(refusal)
+            }
             (State::Marking(_) | State::Ending(_), _) => self.refuse(Refusal::Ending),
         }
     }
@@ -136,7 +139,7 @@ impl Transaction {
     fn verb_rollback_to(&mut self, name: SavepointName) -> Flow {
         if let State::Failed(failed) = &self.state {
             if !failed.intact {
-                return Flow::Reply(Reply::Refuse(self.refusal_of(failed.why)));
+                return Flow::Reply(Reply::Refuse(failed.refusal(self.dialect)));
             }
         } else if let Err(flow) = self.in_block("ROLLBACK TO SAVEPOINT", Tag::Rollback) {
             return self.without_block(flow, &name);
@@ -167,7 +170,10 @@ impl Transaction {
             }
             (_, Dialect::MySql) => self.refuse(Refusal::InProgress),
             (State::Idle, Dialect::Postgres) => Flow::Reply(Self::done(Tag::Set, Some(Warning::SetOutsideTransaction))),
-            (State::Failed(_), Dialect::Postgres) => self.refuse(Refusal::Aborted),
+            (State::Failed(failed), dialect @ Dialect::Postgres) => {
+                let refusal = failed.refusal(dialect);
+                self.refuse(refusal)
+            }
             (_, Dialect::Postgres) => self.change_options(options, Tag::Set, None),
         }
     }
@@ -204,7 +210,7 @@ impl Transaction {
                 Err(self.refuse(Refusal::NoTransaction(verb)))
             }
             (State::Open(_), _) => Ok(()),
-            (State::Failed(failed), _) => Err(Flow::Reply(Reply::Refuse(self.refusal_of(failed.why)))),
+            (State::Failed(failed), _) => Err(Flow::Reply(Reply::Refuse(failed.refusal(self.dialect)))),
             (State::Idle, Dialect::Postgres) => Err(self.refuse(Refusal::NoTransaction(verb))),
             (State::Idle, Dialect::MySql) if self.autocommit => Err(Flow::Reply(Self::done(tag, None))),
             (State::Idle, Dialect::MySql) => {
@@ -234,7 +240,7 @@ impl Transaction {
     fn mark(&mut self, command: &Command, mark: Mark) -> Flow {
         let (open, failed) = match std::mem::replace(&mut self.state, State::Idle) {
             State::Open(open) => (open, None),
-            State::Failed(failed) => (failed.open, Some((failed.why, failed.intact))),
+            State::Failed(failed) => (failed.open, Some((failed.why, failed.intact, failed.told))),
             other => {
                 self.state = other;
                 return Flow::Reply(Reply::Refuse(Refusal::Ending));
@@ -269,7 +275,7 @@ impl Transaction {
         }
         let agree = all.iter().all(|(_, answer)| *answer != Answer::Done);
         self.state = match marking.failed {
-            Some((why, intact)) => State::Failed(Failed { open: marking.open, why, intact }),
+            Some((why, intact, told)) => State::Failed(Failed { open: marking.open, why, intact, told }),
             None => State::Open(marking.open),
         };
         if agree || matches!(marking.mark, Mark::Options(..)) {
@@ -313,7 +319,7 @@ impl Transaction {
             }
         };
         self.state = match failed {
-            Some((why, intact)) if !heals => State::Failed(Failed { open, why, intact }),
+            Some((why, intact, told)) if !heals => State::Failed(Failed { open, why, intact, told }),
             _ => State::Open(open),
         };
         Flow::Reply(reply)

@@ -1,15 +1,18 @@
 //! The backends that a session holds: taking one, bringing it to the session's state, giving it back when proven clean.
 //! Out: what runs on them.
 
+use std::future::{Future as _, poll_fn};
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use protocol::mysql::command::code;
 use protocol::mysql::packet::put_packet;
 use protocol::mysql::reply::{ErrPacket, OkPacket};
 use protocol::mysql::response::{Answer, Event};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use transaction::ShardIndex;
 
 use super::Session;
@@ -345,15 +348,27 @@ impl Session {
     ) -> io::Result<()> {
         let Some(held) = self.held.get_mut(index) else { return Err(io::ErrorKind::NotFound.into()) };
         let backend = &mut *held.lease;
-        let work = async {
+        let mut work = pin!(async {
             backend.flush().await?;
             backend.read_answer(answer, on_packet).await
-        };
-        let deadline = Instant::now() + limit;
-        let scanner = timeout_at(deadline, work).await.map_err(|_| io::ErrorKind::TimedOut)??;
+        });
+        let overdue = &mut self.overdue;
+        overdue.begin(Instant::now(), Some(limit));
+        let scanner = poll_fn(|cx| match work.as_mut().poll(cx) {
+            Poll::Pending => overdue.poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into())),
+            done => done,
+        })
+        .await?;
         held.status = scanner.status();
         self.course.look();
         Ok(())
+    }
+
+    /// From now on the answer of a server may take as long as statements may.
+    pub(super) fn limit_answer(&mut self) {
+        let limit = self.config().timeouts.statement;
+        let since = if limit.is_some() { Instant::now() } else { self.course.latest() };
+        self.overdue.begin(since, limit);
     }
 
     /// Drops a backend whose connection broke; the error for the client.

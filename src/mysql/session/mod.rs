@@ -109,6 +109,8 @@ pub(super) struct Session {
     temporary: Temporary,
     course: Course,
     silence: Deadline,
+    /// Tells that an answer of a server takes too long.
+    overdue: Deadline,
     counters: Arc<WorkerMetrics>,
     last: Last,
 }
@@ -208,6 +210,7 @@ impl Session {
             temporary: Temporary::default(),
             course: Course::new(),
             silence: Deadline::default(),
+            overdue: Deadline::default(),
             counters: Arc::clone(mesh.metrics.worker(usize::from(worker.0))),
             last: Last::default(),
             held: Vec::new(),

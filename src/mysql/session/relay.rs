@@ -3,12 +3,6 @@
 
 use std::io;
 
-use protocol::mysql::capability::{self, status};
-use protocol::mysql::packet::{HEADER, Header, put_packet_with};
-use protocol::mysql::reply::{ErrPacket, OkPacket, status_position};
-use protocol::mysql::response::{Answer, Event, PreparedHead, Scanner, Step};
-use tokio::time::Instant;
-
 use super::client::Client;
 use super::held::Held;
 use super::place::Place;
@@ -19,6 +13,10 @@ use super::{Session, kill};
 use crate::error_code::MeshError;
 use crate::interrupt::{Halt, Reason};
 use crate::mysql::backend::MySqlBackend;
+use protocol::mysql::capability::{self, status};
+use protocol::mysql::packet::{HEADER, Header, put_packet_with};
+use protocol::mysql::reply::{ErrPacket, OkPacket, status_position};
+use protocol::mysql::response::{Answer, Event, PreparedHead, Scanner, Step};
 
 /// What an answer was.
 #[derive(Debug, Default)]
@@ -85,15 +83,14 @@ impl Session {
     /// error, the backend is gone from `held`.
     /// The server numbers its packets from `first`.
     pub(super) async fn relay(&mut self, index: usize, passing: Passing, first: u8) -> Outcome<Report> {
-        let limit = self.config().timeouts.statement;
-        let deadline = limit.map(|limit| Instant::now() + limit);
+        self.limit_answer();
         let capabilities = self.held.get(index).map_or(0, |held| held.lease.capabilities);
         let mut scanner = Scanner::new(passing.answer, capabilities);
         if passing.place.sequence != first {
             scanner = scanner.renumbered(passing.place.sequence);
         }
         let before = scanner.next_sequence();
-        let relayed = self.relay_until(index, passing, &mut scanner, deadline).await;
+        let relayed = self.relay_until(index, passing, &mut scanner).await;
         if let Err(fault) = &relayed {
             let after = scanner.next_sequence();
             let known = scanner.is_between_packets() && !(matches!(fault, Fault::Malformed(_)) && after != before);
@@ -129,14 +126,8 @@ impl Session {
         }
     }
 
-    async fn relay_until(
-        &mut self,
-        index: usize,
-        passing: Passing,
-        scanner: &mut Scanner,
-        mut deadline: Option<Instant>,
-    ) -> Result<Report, Fault> {
-        let Self { client, held, state, entry, mesh, .. } = self;
+    async fn relay_until(&mut self, index: usize, passing: Passing, scanner: &mut Scanner) -> Result<Report, Fault> {
+        let Self { client, held, state, entry, mesh, overdue, .. } = self;
         let missing = || Fault::Backend(io::ErrorKind::NotFound.into());
         let held: &mut Held = held.get_mut(index).ok_or_else(missing)?;
         let key = *held.lease.key();
@@ -162,7 +153,7 @@ impl Session {
                 }
                 return Ok(report);
             }
-            match wait(client, backend, &entry.interrupt, deadline).await {
+            match wait(client, backend, &entry.interrupt, overdue).await {
                 Woke::Backend(Ok(_)) => {}
                 Woke::Backend(Err(error)) => return Err(Fault::Backend(error)),
                 Woke::Client(Ok(count)) if count > 0 => {}
@@ -170,7 +161,8 @@ impl Session {
                 Woke::Client(Err(error)) => return Err(Fault::Client(error)),
                 Woke::Halt(Halt::Query) | Woke::Late => {
                     entry.interrupt.clear_query();
-                    (deadline, killed) = (None, true);
+                    overdue.lift();
+                    killed = true;
                     let limit = mesh.config.load().timeouts.cancel;
                     let pools = std::sync::Arc::clone(&mesh.mysql.pools);
                     let killing = Box::pin(kill::kill(&pools, key, backend.start_kill(), true, limit));

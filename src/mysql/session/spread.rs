@@ -250,15 +250,14 @@ impl Session {
         answer: Answer,
         mut on_packet: impl FnMut(Event, &[u8]) + std::marker::Send,
     ) -> Outcome<()> {
-        let patience = self.config().timeouts.statement;
-        let mut deadline = patience.map(|patience| Instant::now() + patience);
+        self.limit_answer();
         let Some(held) = self.held.get_mut(index) else { return Err(internal("a backend vanished")) };
         let mut scanner = Scanner::new(answer, held.lease.capabilities);
         if let Err(error) = held.lease.flush().await {
             return Err(self.lose(index, &error));
         }
         loop {
-            let Self { client, held, entry, .. } = self;
+            let Self { client, held, entry, overdue, .. } = self;
             let Some(held) = held.get_mut(index) else { return Err(internal("a backend vanished")) };
             match scanner.next_packet(&mut held.lease.input, PACKET_MAX) {
                 Ok(Step::Packet { length, event }) => {
@@ -273,13 +272,13 @@ impl Session {
                 Ok(Step::NeedMore | Step::Pass(_)) => {}
                 Err(error) => return Err(self.lose(index, &std::io::Error::other(error))),
             }
-            let gone = match wait(client, &mut held.lease, &entry.interrupt, deadline).await {
+            let gone = match wait(client, &mut held.lease, &entry.interrupt, overdue).await {
                 Woke::Backend(Ok(_)) => continue,
                 Woke::Backend(Err(error)) => return Err(self.lose(index, &error)),
                 Woke::Client(Ok(count)) if count > 0 => continue,
                 Woke::Halt(Halt::Query) | Woke::Late => {
                     entry.interrupt.clear_query();
-                    deadline = None;
+                    overdue.lift();
                     self.kill_query(index).await;
                     continue;
                 }

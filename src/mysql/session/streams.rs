@@ -40,13 +40,12 @@ pub(super) struct Stream {
 impl Session {
     /// The next packet of a stream. An ERR of the server is an error here.
     pub(super) async fn stream_packet(&mut self, stream: &mut Stream, limit: usize) -> Outcome<(Event, Bytes)> {
-        let patience = self.config().timeouts.statement;
-        let mut deadline = patience.map(|patience| Instant::now() + patience);
+        self.limit_answer();
         loop {
             let Some(index) = self.held.iter().position(|held| held.shard == stream.shard) else {
                 return Err(internal("a backend vanished"));
             };
-            let Self { client, held, entry, .. } = self;
+            let Self { client, held, entry, overdue, .. } = self;
             let Some(held) = held.get_mut(index) else { return Err(internal("a backend vanished")) };
             let step = match stream.scanner.next_packet(&mut held.lease.input, limit) {
                 Ok(step) => step,
@@ -70,7 +69,7 @@ impl Session {
                 Step::NeedMore => {}
             }
             // What is merged so far must not wait for a slow shard.
-            match wait(client, &mut held.lease, &entry.interrupt, deadline).await {
+            match wait(client, &mut held.lease, &entry.interrupt, overdue).await {
                 Woke::Backend(Ok(_)) => {}
                 Woke::Backend(Err(error)) => {
                     stream.failed = true;
@@ -81,7 +80,7 @@ impl Session {
                 Woke::Client(Err(error)) => return Err(Trouble::Client(error)),
                 Woke::Halt(Halt::Query) | Woke::Late => {
                     entry.interrupt.clear_query();
-                    deadline = None;
+                    overdue.lift();
                     self.kill_query(index).await;
                 }
                 Woke::Halt(Halt::Session) => return Err(Trouble::Interrupted(Reason::Session)),

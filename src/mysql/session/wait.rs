@@ -1,13 +1,12 @@
 //! Waiting while a backend works: for it, for the client, for whoever wants the statement to end, for the end of its time.
 //! Out: what follows.
 
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::io;
 use std::task::Poll;
 
-use tokio::time::{Instant, sleep_until};
-
 use super::client::Client;
+use crate::deadline::Deadline;
 use crate::interrupt::{Halt, Interrupt};
 use crate::mysql::backend::MySqlBackend;
 
@@ -31,10 +30,9 @@ pub(super) async fn wait(
     client: &mut Client,
     backend: &mut MySqlBackend,
     interrupt: &Interrupt,
-    deadline: Option<Instant>,
+    overdue: &mut Deadline,
 ) -> Woke {
     let room = client.input.len() < AHEAD_MAX;
-    let mut late = deadline.map(|deadline| Box::pin(sleep_until(deadline)));
     poll_fn(|cx| {
         if let Poll::Ready(read) = backend.poll_read(cx) {
             return Poll::Ready(Woke::Backend(read));
@@ -46,10 +44,7 @@ pub(super) async fn wait(
         if room && let Poll::Ready(read) = client.poll_read(cx) {
             return Poll::Ready(Woke::Client(read));
         }
-        match &mut late {
-            Some(late) => late.as_mut().poll(cx).map(|()| Woke::Late),
-            None => Poll::Pending,
-        }
+        overdue.poll(cx).map(|()| Woke::Late)
     })
     .await
 }

@@ -355,9 +355,11 @@ impl Session {
 
     /// An error of ours came: inside a transaction, that fails it.
     fn fail_transaction(&mut self) {
-        if self.transaction.status() == Status::Open {
+        match self.transaction.status() {
+            Status::Idle => {}
             // The reply says that the statement's own answer stands: ours, which is being given.
-            let _ = self.transaction.statement_ended(transaction::Ran::Failed { others_changed: false });
+            Status::Open => drop(self.transaction.statement_ended(transaction::Ran::Failed { others_changed: false })),
+            Status::Failed => self.transaction.client_told(),
         }
     }
 

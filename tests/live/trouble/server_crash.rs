@@ -187,3 +187,32 @@ async fn a_postgres_server_dies_under_load() {
     let proper = [(0, "58030"), (0, "58000"), (0, "57P01"), (0, "57P02"), (0, "57P03"), (0, "53300")];
     a_server_dies_under_load(ServerKind::Postgres, &proper).await;
 }
+
+/// What was done in a transaction is lost while its client thinks: whatever the client does next says so.
+#[tokio::test]
+async fn a_backend_ends_between_two_statements() {
+    let database = Database::new(ServerKind::Postgres, 1).await;
+    database.everywhere("CREATE TABLE kept (id BIGINT PRIMARY KEY)").await;
+    let mesh = MeshConfig::with(&database).start();
+    let closed = || {
+        let (_, page) = mesh.page("/metrics");
+        let of_shard = |line: &&str| line.starts_with("dbmesh_pool_closed_total{") && line.contains(&database.name);
+        let counts = page.lines().filter(of_shard).filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+        counts.sum::<f64>()
+    };
+    for (next, state) in [("COMMIT", "40000"), ("SELECT id FROM kept", "40000"), ("SAVEPOINT a", "40000")] {
+        let mut client = Client::new(&mesh, &database).await;
+        client.run("BEGIN").await.expect("it begins");
+        client.run("INSERT INTO kept VALUES (1)").await.expect("a row");
+        let before = closed();
+        let end =
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'idle in transaction' AND datname = ";
+        database.everywhere(&format!("{end}current_database()")).await;
+        eventually_async("the end is seen", SOON, || async { closed() > before }).await;
+        let told = client.run(next).await.expect_err("the client is told");
+        assert_eq!(told.state, state, "{told:?}");
+        client.run("ROLLBACK").await.expect("it is over");
+        assert!(client.numbers("SELECT id FROM kept").await.expect("the session goes on").is_empty());
+    }
+    is_unharmed(&mesh);
+}

@@ -142,6 +142,26 @@ fn a_lost_connection_leaves_a_transaction_that_can_only_be_rolled_back() {
 }
 
 #[test]
+fn a_branch_lost_between_two_statements_is_never_passed_over() {
+    // The next thing that the client does is COMMIT.
+    let mut session = started(Dialect::Postgres, &[0], &[], 1);
+    session.servers[0].open = None;
+    let aftermath = session.transaction.branch_gone(0, Gone::Lost);
+    assert_eq!(aftermath.rollbacks.len(), 0);
+    assert_eq!(session.verb(Verb::commit()), Reply::Refuse(Refusal::RolledBack(Broken::ConnectionLost)));
+    assert_eq!(session.transaction.status(), Status::Idle);
+    // It is another statement: that says so, and then COMMIT need not.
+    let mut session = started(Dialect::Postgres, &[0], &[], 1);
+    session.servers[0].open = None;
+    let _ = session.transaction.branch_gone(0, Gone::Lost);
+    assert_eq!(session.transaction.admits(), Err(Refusal::RollbackOnly(Broken::ConnectionLost)));
+    session.transaction.client_told();
+    assert_eq!(session.transaction.admits(), Err(Refusal::Aborted));
+    assert!(matches!(session.verb(Verb::commit()), Reply::Done { tag: Tag::Rollback, .. }));
+    assert_eq!(session.committed(), "[]");
+}
+
+#[test]
 fn a_server_that_ends_its_part_while_others_are_open_is_an_alarm() {
     let mut session = started(Dialect::MySql, &[0, 1], &[], 2);
     session.servers[1].open = None;
