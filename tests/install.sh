@@ -2,7 +2,7 @@
 # Installs what a Debian or Ubuntu machine lacks for the demo or the tests; returns at once when all is there.
 #
 #   tests/install.sh demo               MariaDB and PostgreSQL (servers and clients), a C compiler
-#   tests/install.sh bench              these, load generators (sysbench) and the proxies that are compared
+#   tests/install.sh bench              these, sysbench, the proxies that are compared, strace
 #   tests/install.sh drivers BUILD_DIR  all of test, and what the whole driver matrix needs: Go, Java, compiled drivers
 #   tests/install.sh test BUILD_DIR     all of demo, sysbench, haproxy, Node.js, and drivers in BUILD_DIR/python and .../javascript
 #
@@ -43,6 +43,7 @@ if [[ "$purpose" != demo ]]; then
 fi
 if [[ "$purpose" == bench ]]; then
     have pgbouncer || missing+=(pgbouncer)
+    have strace || missing+=(strace)
 fi
 if [[ "$purpose" =~ ^(test|drivers)$ ]]; then
     have mariadb-dump || missing+=(mariadb-client)

@@ -29,7 +29,7 @@ arguments of the bench (make bench ARGS=\"...\"):
   --scale N        scale of pgbench's TPC-B database, at least the clients that write (32)
   --sessions LIST  idle sessions (1000,10000)
   --only PROTOCOL  mysql or postgres alone
-  --loads LIST     some of: points, writes, storms, large, scatter, idle; or single loads:
+  --loads LIST     some of: points, writes, storms, large, scatter, calls, idle; or single loads:
                    point-text, point-prepared, write-text, write-prepared (mysql),
                    point-simple, point-extended, point-prepared, tpcb-simple, tpcb-extended, tpcb-prepared (postgres)
   --ways LIST      some of: direct, haproxy, haproxy-1, pgbouncer, dbmesh, dbmesh-2

@@ -9,6 +9,7 @@
 #![allow(clippy::expect_used, missing_docs)]
 
 mod arguments;
+mod calls;
 mod client;
 mod configurations;
 mod idle;
@@ -69,6 +70,9 @@ fn main() {
     storms.report();
     large.report();
     scatter.report();
+    if arguments.wants(&["calls"]) {
+        calls::run(&places, &proxies, &arguments);
+    }
     drop(proxies);
     if arguments.wants(&["idle"]) {
         idle::run(&places, &arguments, files);

@@ -56,7 +56,7 @@ pub fn cpu_ms(pid: u32) -> f64 {
 pub struct Watch {
     pid: u32,
     stop: Arc<AtomicBool>,
-    noting: JoinHandle<Vec<(Instant, f64)>>,
+    noting: JoinHandle<Vec<(Instant, [f64; 2])>>,
 }
 
 impl Watch {
@@ -65,33 +65,44 @@ impl Watch {
         let stop = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&stop);
         let noting = std::thread::spawn(move || {
-            let mut noted = vec![(Instant::now(), cpu_ms(pid))];
+            let mut noted = vec![(Instant::now(), work(pid))];
             while !told.load(Ordering::Relaxed) {
                 std::thread::sleep(Duration::from_millis(20));
-                noted.push((Instant::now(), cpu_ms(pid)));
+                noted.push((Instant::now(), work(pid)));
             }
             noted
         });
         Self { pid, stop, noting }
     }
 
-    /// Ends; milliseconds of processor time in the last `seconds` before.
-    pub fn last(self, seconds: f64) -> f64 {
-        let (end, after) = (Instant::now(), cpu_ms(self.pid));
+    /// Ends; milliseconds of processor time and the number of wake-ups in the last `seconds` before.
+    pub fn last(self, seconds: f64) -> [f64; 2] {
+        let (end, after) = (Instant::now(), work(self.pid));
         self.stop.store(true, Ordering::Relaxed);
         let noted = self.noting.join().expect("the noting thread");
         let from = Duration::try_from_secs_f64(seconds).ok().and_then(|length| end.checked_sub(length)).unwrap_or(end);
         let at = noted.partition_point(|(time, _)| *time < from);
         let before = match (at.checked_sub(1).and_then(|at| noted.get(at)), noted.get(at)) {
-            (Some((t0, ms0)), Some((t1, ms1))) => {
+            (Some((t0, [ms0, ups0])), Some((t1, [ms1, ups1]))) => {
                 let part = (from - *t0).as_secs_f64() / (*t1 - *t0).as_secs_f64();
-                ms0 + (ms1 - ms0) * part
+                [ms0 + (ms1 - ms0) * part, ups0 + (ups1 - ups0) * part]
             }
-            (Some((_, ms)), None) | (None, Some((_, ms))) => *ms,
-            (None, None) => f64::NAN,
+            (Some((_, work)), None) | (None, Some((_, work))) => *work,
+            (None, None) => [f64::NAN; 2],
         };
-        after - before
+        [after[0] - before[0], after[1] - before[1]]
     }
+}
+
+/// Processor time and the number of times that a thread had waited and was woken.
+fn work(pid: u32) -> [f64; 2] {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("the process lives");
+    let waits = threads.flatten().filter_map(|thread| {
+        let text = std::fs::read_to_string(thread.path().join("status")).ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
+        line.trim().parse::<f64>().ok()
+    });
+    [cpu_ms(pid), waits.sum()]
 }
 
 /// Milliseconds of processor time of the bench's own children that ended.

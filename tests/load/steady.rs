@@ -17,6 +17,7 @@ struct Cell {
     rate: Series,
     p99: Series,
     cpu: Series,
+    wake_ups: Series,
 }
 
 /// All so far.
@@ -50,7 +51,8 @@ impl Steady {
                 let watch = way.pid.map(Watch::begin);
                 let figures = load.run(way.port, way.sharded, clients, arguments.seconds, &directory);
                 let measured = figures.statements / figures.per_second;
-                let cpu = watch.map(|watch| watch.last(measured) * 1000.0 / figures.statements);
+                let work = watch.map(|watch| watch.last(measured).map(|sum| sum * 1000.0 / figures.statements));
+                let (cpu, wake_ups) = (work.map(|[cpu, _]| cpu), work.map(|[_, wake_ups]| wake_ups));
                 eprintln!(
                     "{} {}, {clients} clients, {}: {:.0}/s, p99 {:.2} ms, CPU ms per 1,000: {:.1}",
                     load.protocol,
@@ -64,6 +66,7 @@ impl Steady {
                 cell.rate.push(Some(figures.per_second));
                 cell.p99.push(Some(figures.p99_ms));
                 cell.cpu.push(cpu);
+                cell.wake_ups.push(wake_ups);
             }
         }
     }
@@ -82,6 +85,7 @@ impl Steady {
                 rate: Series::default(),
                 p99: Series::default(),
                 cpu: Series::default(),
+                wake_ups: Series::default(),
             });
         }
         &mut self.cells[at]
@@ -101,6 +105,7 @@ impl Steady {
             "p99 more than haproxy, ms",
             "CPU ms per 1,000",
             "of haproxy",
+            "wake-ups per 1,000",
         ]);
         for cell in &self.cells {
             let of = |way: &str| {
@@ -123,6 +128,7 @@ impl Steady {
                 cell.p99.minus(haproxy.map(|other| &other.p99)).shown(2),
                 cell.cpu.spread(1),
                 cell.cpu.by(haproxy.map(|other| &other.cpu)).ratio(),
+                cell.wake_ups.shown(0),
             ]);
         }
         table.print(
