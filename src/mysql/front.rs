@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::connect::{BackendKey, MySqlConnector, MySqlPools};
 use super::passwords::Passwords;
+use super::session::fresh::Fresh;
 use crate::config::{Config, Protocol};
 use crate::pool::{PoolSettings, Pools, ShardId};
 
@@ -27,6 +28,8 @@ pub struct Front {
     pub pools: Arc<MySqlPools>,
     /// Passwords of users of whom only a verifier is known.
     pub passwords: Arc<Passwords>,
+    /// Settings of sessions right after their logins.
+    pub fresh: Fresh,
     began: AtomicU64,
 }
 
@@ -35,7 +38,7 @@ impl Front {
     #[must_use]
     pub fn new(config: Arc<ArcSwap<Config>>, settings: PoolSettings, workers: usize) -> Self {
         let pools = Pools::new(MySqlConnector::new(config), settings, workers);
-        Self { pools, passwords: Arc::default(), began: AtomicU64::new(0) }
+        Self { pools, passwords: Arc::default(), fresh: Fresh::default(), began: AtomicU64::new(0) }
     }
 
     /// A number that is greater for each transaction that begins later.

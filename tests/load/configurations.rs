@@ -18,9 +18,8 @@ pub fn haproxy(threads: usize, relays: &[(u16, u16)], connections: usize) -> Str
     text
 }
 
-/// PgBouncer with transaction pooling; clients prove themselves by the verifier or the password of `users`. Its pool
-/// may hold as many connections as dbmesh's does by default. Its processor time at login by SCRAM is least when it is
-/// given the verifier.
+/// PgBouncer with transaction pooling and its default pool; clients prove themselves by the verifier or the password of
+/// `users`. Its processor time at login by SCRAM is least when it is given the verifier.
 pub fn pgbouncer(places: &Places, port: u16, users: &Path, tls: Option<(&Path, &Path)>, prepared: bool) -> String {
     let mut text = "[databases]\n".to_owned();
     for database in ["plain", "tpcb"] {
@@ -30,7 +29,7 @@ pub fn pgbouncer(places: &Places, port: u16, users: &Path, tls: Option<(&Path, &
     let _ = write!(
         text,
         "[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\npool_mode = transaction\n\
-         auth_type = md5\nauth_file = {}\nmax_client_conn = 20000\ndefault_pool_size = 100\n\
+         auth_type = md5\nauth_file = {}\nmax_client_conn = 20000\n\
          ignore_startup_parameters = extra_float_digits\nlog_connections = 0\nlog_disconnections = 0\n",
         users.display()
     );

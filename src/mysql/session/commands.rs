@@ -112,8 +112,9 @@ impl Session {
         self.statements = Statements::default();
         self.temporary = Temporary::default();
         self.last = Last::default();
-        let fresh = State::new(self.state.capabilities, self.collation, self.server)
-            .map_err(|set| MeshError::Unsupported(format!("the character set {set}")))?;
+        let settings = self.mesh.mysql.fresh.settings(self.collation, self.server);
+        let settings = settings.map_err(|set| MeshError::Unsupported(format!("the character set {set}")))?;
+        let fresh = State::new(self.state.capabilities, settings, self.server);
         let old = std::mem::replace(&mut self.state, fresh);
         self.state.schema = old.schema;
         self.state.system_schema = old.system_schema;

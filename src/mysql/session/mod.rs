@@ -10,6 +10,7 @@ mod course;
 mod cursors;
 mod diagnostics;
 mod fixed;
+pub(super) mod fresh;
 mod full_proof;
 mod grid;
 mod held;
@@ -188,8 +189,8 @@ impl Session {
         server: MySqlServer,
         admitted: Admitted,
     ) -> Result<Self, Box<(Client, MeshError)>> {
-        let state = match State::new(client.capabilities, admitted.login.collation, server) {
-            Ok(state) => state,
+        let state = match mesh.mysql.fresh.settings(admitted.login.collation, server) {
+            Ok(settings) => State::new(client.capabilities, settings, server),
             Err(set) => {
                 let text = format!("the character set {set}: bytes of its characters can look like quotes");
                 return Err(Box::new((client, MeshError::Unsupported(text))));

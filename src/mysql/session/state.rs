@@ -9,7 +9,6 @@ use protocol::mysql::reply::OkPacket;
 use protocol::mysql::session_state::{Change, Changes, put_schema, put_variable};
 use sharding::lexer::{Dialect, MySqlModes, MySqlServer};
 
-use super::charset::{self, Wanted};
 use crate::mysql::memory::Settings;
 
 /// Variables that a server reports to any client that tracks sessions, unless told otherwise.
@@ -57,38 +56,19 @@ pub struct State {
 }
 
 impl State {
-    /// The state right after a login with this collation.
-    ///
-    /// # Errors
-    /// The name of a character set that is refused.
-    pub fn new(capabilities: Capabilities, collation: u16, server: MySqlServer) -> Result<Self, &'static str> {
-        let mut settings = Settings::default();
-        match charset::wanted(collation, !matches!(server, MySqlServer::MySql(_))) {
-            Wanted::Unsafe(name) => return Err(name),
-            Wanted::ServerDefault => {}
-            Wanted::Known(set, collation) => {
-                let names = [
-                    ("character_set_client", set),
-                    ("character_set_connection", set),
-                    ("character_set_results", set),
-                    ("collation_connection", collation),
-                ];
-                for (name, value) in names {
-                    settings.variables.insert(name.as_bytes().into(), value.as_bytes().into());
-                }
-            }
-        }
+    /// The state right after a login, with the settings of one (`fresh`).
+    pub fn new(capabilities: Capabilities, settings: Arc<Settings>, server: MySqlServer) -> Self {
         let modes = MySqlModes { server, ..MySqlModes::DEFAULT };
-        Ok(Self {
+        Self {
             capabilities,
             database: None,
             schema: None,
             system_schema: false,
-            settings: Arc::new(settings),
+            settings,
             last_insert_id: 0,
             wait_timeout: None,
             modes,
-        })
+        }
     }
 
     /// How statements are to be read.
@@ -201,7 +181,7 @@ mod tests {
     use super::*;
 
     fn state() -> State {
-        State::new(0, 45, MySqlServer::MariaDb(101_119)).expect("utf8mb4")
+        State::new(0, Arc::default(), MySqlServer::MariaDb(101_119))
     }
 
     fn ok(state: &[u8]) -> OkPacket<'_> {
