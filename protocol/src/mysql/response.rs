@@ -181,10 +181,17 @@ impl Scanner {
         self.renumber.unwrap_or(self.next_sequence)
     }
 
-    /// Goes on after a file was sent: the server's answer has this sequence number.
-    pub fn infile_sent(&mut self) {
+    /// Sequence number of the packet after the last one seen, as the server counts.
+    #[must_use]
+    pub fn next_server_sequence(&self) -> u8 {
+        self.next_sequence
+    }
+
+    /// Goes on after a file was sent; the client's next packet has this sequence number.
+    pub fn infile_sent(&mut self, next: u8) {
         if self.phase == Phase::Infile {
             self.phase = Phase::First;
+            self.renumber = self.renumber.map(|_| next);
         }
     }
 

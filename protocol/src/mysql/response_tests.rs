@@ -146,12 +146,25 @@ fn a_file_is_asked_for_and_answered() {
     let mut ask = wire(&[b"\xfbdata.csv"]);
     assert_eq!(scanner.next(&mut ask), Ok(Step::Packet { length: ask.len(), event: Event::Infile }));
     assert!(!scanner.is_done());
-    scanner.infile_sent();
+    scanner.infile_sent(4);
     let mut answer = Vec::new();
     put_packet(&mut answer, 4, &[0, 1, 0, 2, 0, 0, 0]);
     assert_eq!(scanner.next(&mut answer), Ok(Step::Packet { length: 11, event: Event::Ok }));
     assert_eq!(scanner.next_sequence(), 5);
     assert!(scanner.is_done());
+}
+
+#[test]
+fn a_file_behind_another_answer_is_numbered_for_both_sides() {
+    let mut scanner = Scanner::new(Answer::Query, capability::DEPRECATE_EOF).renumbered(7);
+    let mut ask = wire(&[b"\xfbdata.csv"]);
+    assert_eq!(scanner.next(&mut ask), Ok(Step::Packet { length: ask.len(), event: Event::Infile }));
+    assert_eq!((ask[3], scanner.next_sequence(), scanner.next_server_sequence()), (7, 8, 2));
+    scanner.infile_sent(10);
+    let mut answer = Vec::new();
+    put_packet(&mut answer, 4, &[0, 1, 0, 2, 0, 0, 0]);
+    assert_eq!(scanner.next(&mut answer), Ok(Step::Packet { length: 11, event: Event::Ok }));
+    assert_eq!((answer[3], scanner.next_sequence()), (10, 11));
 }
 
 #[test]

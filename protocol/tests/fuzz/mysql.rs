@@ -99,7 +99,7 @@ fn scan(mut scanner: Scanner, bytes: &[u8], chunk: usize) -> (Vec<u8>, Vec<Event
                 assert!(length > 0);
                 events.push(event);
                 out.extend(buffer.drain(..length));
-                scanner.infile_sent();
+                scanner.infile_sent(scanner.next_sequence());
             }
             Ok(Step::Done) => return (out, events, "done"),
             Err(_) => return (out, events, "refused"),

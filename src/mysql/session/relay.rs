@@ -136,13 +136,8 @@ impl Session {
         let mut killed = false;
         loop {
             if pass_buffer(client, backend, state, scanner, &mut report, passing).await? {
-                if passing.place.sequence != 1 {
-                    // The numbers of the file's packets would have to be rewritten; nobody sends such a text.
-                    let error = io::Error::other("LOAD DATA LOCAL behind another statement is not passed on");
-                    return Err(Fault::Backend(error));
-                }
-                Box::pin(pass_file(client, backend, scanner.next_sequence())).await?;
-                scanner.infile_sent();
+                let numbers = [scanner.next_sequence(), scanner.next_server_sequence()];
+                scanner.infile_sent(Box::pin(pass_file(client, backend, numbers)).await?);
             }
             if scanner.is_done() {
                 report.next_sequence = scanner.next_sequence();
@@ -189,9 +184,10 @@ enum Fault {
     OutOfOrder,
 }
 
-/// Passes the packets of a file from the client to the backend, up to the empty one that ends it; the first has the number
-/// `sequence`.
-async fn pass_file(client: &mut Client, backend: &mut MySqlBackend, mut sequence: u8) -> Result<(), Fault> {
+/// Passes the packets of a file from the client to the backend, up to the empty one that ends it. The first has these numbers:
+/// the client's, and the backend's, which differ behind another statement of one text. The client's number after the last.
+async fn pass_file(client: &mut Client, backend: &mut MySqlBackend, numbers: [u8; 2]) -> Result<u8, Fault> {
+    let [mut sequence, mut renumbered] = numbers;
     loop {
         let mut at = 0;
         let mut ended = false;
@@ -203,8 +199,12 @@ async fn pass_file(client: &mut Client, backend: &mut MySqlBackend, mut sequence
             if end > client.input.len() {
                 break;
             }
+            if let Some(number) = client.input.get_mut(at + 3) {
+                *number = renumbered;
+            }
             at = end;
             sequence = sequence.wrapping_add(1);
+            renumbered = renumbered.wrapping_add(1);
             if header.length == 0 {
                 ended = true;
                 break;
@@ -214,7 +214,7 @@ async fn pass_file(client: &mut Client, backend: &mut MySqlBackend, mut sequence
         backend.flush_with(ready).await.map_err(Fault::Backend)?;
         client.consume(at);
         if ended {
-            return Ok(());
+            return Ok(sequence);
         }
         match client.read_more().await {
             Ok(0) => return Err(Fault::Client(io::ErrorKind::UnexpectedEof.into())),

@@ -9,9 +9,10 @@ pub const TEMPORARY: &str = "temporary table";
 /// Why a session is pinned whose settings could not be learnt yet.
 pub const SETTINGS: &str = "settings that the server has not told yet";
 
-/// Asks a backend what it holds that cannot be moved, in the words of the reasons.
-pub const PINS: &[u8] = b"SELECT 'temporary table' FROM pg_catalog.pg_class \
-WHERE relnamespace = pg_catalog.pg_my_temp_schema() \
+/// Asks a backend what it holds that cannot be moved, in the words of the reasons. A temporary object of whatever kind (a type,
+/// a function) depends on the schema that holds it.
+pub const PINS: &[u8] = b"SELECT 'temporary table' FROM pg_catalog.pg_depend \
+WHERE refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass AND refobjid = pg_catalog.pg_my_temp_schema() \
 UNION SELECT 'session advisory lock' FROM pg_catalog.pg_locks \
 WHERE locktype = 'advisory' AND pid = pg_catalog.pg_backend_pid() \
 UNION SELECT 'LISTEN' FROM pg_catalog.pg_listening_channels() \

@@ -79,6 +79,12 @@ def pins():
         one.execute("INSERT INTO mine VALUES (1)")
     assert one.execute("SELECT count(*) FROM mine").fetchone() == (3,)
     fails(errors.UndefinedTable, other, "SELECT * FROM mine")
+    one.execute("DROP TABLE mine")
+    one.execute("CREATE TYPE pg_temp.mood AS ENUM ('sad', 'happy')")
+    for _ in range(3):
+        other.execute("SELECT 1")
+        assert one.execute("SELECT 'sad'::mood < 'happy'").fetchone() == (True,)
+    fails(errors.UndefinedObject, other, "SELECT 'sad'::mood")
     one.close()
     listener = connect()
     listener.execute("LISTEN channel")
