@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use protocol::postgres::frontend::Bind;
 use protocol::postgres::{Audience, Sent, Target, write};
-use sharding::lexer::verbs::{Verb, Which};
+use sharding::lexer::verbs::{self, Name, Verb, Which};
 use sharding::lexer::{self, Dialect, Flags, StatementKind, TokenKind, Tokens};
 use sharding::splice::{Edits, Spliced};
 use transaction::Access;
@@ -43,14 +43,17 @@ impl Session {
     /// What stands for a text that names statements of the session; `None`: as it came.
     pub(super) fn naming(&self, sql: &[u8], pieces: &[&Lexed]) -> Result<Option<Naming>, Fault> {
         let names = |piece: &&&Lexed| {
-            piece.flags.any(Flags::PREPARED_STATEMENTS) || matches!(piece.verb, Some(Verb::Execute { .. }))
+            piece.flags.any(Flags::PREPARED_STATEMENTS)
+                || matches!(piece.verb, Some(Verb::Execute { .. }))
+                || may_execute_inside(piece.kind)
         };
         if !pieces.iter().any(|piece| names(&piece)) {
             return Ok(None);
         }
+        self.refuse_mesh_names(sql, pieces)?;
         let (mut edits, mut statements, mut effects) = (Edits::new(), Vec::new(), Effects::default());
         for piece in pieces {
-            if let Some(Verb::Execute { name, .. }) = &piece.verb
+            if let Some(name) = self.executed(sql, piece)
                 && let Some(statement) = self.names.get(&name.text)
             {
                 if !self.is_relay() {
@@ -59,6 +62,9 @@ impl Session {
                 }
                 edits.replace(name.span.range(), statement.name());
                 effects = effects.and(statement.lexed.effects());
+                if may_execute_inside(piece.kind) {
+                    effects = effects.and(piece.effects());
+                }
                 statements.push(Arc::clone(statement));
             } else {
                 effects = effects.and(piece.effects());
@@ -77,6 +83,17 @@ impl Session {
         }
         let spliced = edits.apply(sql).map_err(|error| MeshError::Internal(error.to_string()))?;
         Ok(Some(Naming { spliced, statements, effects }))
+    }
+
+    /// The prepared statement that a statement executes, or lets EXPLAIN or CREATE TABLE ... AS execute.
+    fn executed(&self, sql: &[u8], piece: &Lexed) -> Option<Name> {
+        match &piece.verb {
+            Some(Verb::Execute { name, .. }) => Some(name.clone()),
+            None if may_execute_inside(piece.kind) => {
+                verbs::executed_inside(sql, piece.span, Dialect::Postgres(self.modes)).ok().flatten()
+            }
+            _ => None,
+        }
     }
 
     /// Whether a name of the protocol may be that of a statement which SQL has prepared on the backend that stays.
@@ -125,9 +142,13 @@ impl Session {
     }
 
     /// The names that statements have on backends are not the client's: with one of them it could reach another session's.
-    pub(super) fn refuse_mesh_names(&self, pieces: &[&Lexed]) -> Result<(), Fault> {
+    pub(super) fn refuse_mesh_names(&self, sql: &[u8], pieces: &[&Lexed]) -> Result<(), Fault> {
         for piece in pieces {
-            if let Some(Verb::Execute { name, .. } | Verb::Deallocate(Which::One(name))) = &piece.verb
+            let name = match &piece.verb {
+                Some(Verb::Deallocate(Which::One(name))) => Some(name.clone()),
+                _ => self.executed(sql, piece),
+            };
+            if let Some(name) = name
                 && is_mesh_name(&name.text)
                 && self.names.get(&name.text).is_none()
             {
@@ -178,6 +199,11 @@ impl Session {
         }
         Ok(())
     }
+}
+
+/// Statements of this kind may execute a prepared one inside.
+fn may_execute_inside(kind: StatementKind) -> bool {
+    matches!(kind, StatementKind::Explain | StatementKind::Ddl)
 }
 
 /// What the view is for the session: its statements, and those that SQL has prepared on its backend.

@@ -152,7 +152,7 @@ impl Session {
         if piece.verb.as_ref().is_some_and(|verb| self.forget_names(verb)) {
             return Ok(Done::Here);
         }
-        self.refuse_mesh_names(&[piece])?;
+        self.refuse_mesh_names(sql, &[piece])?;
         if Self::is_discard_all(piece.verb.as_ref()) {
             self.discarding = true;
         }
@@ -205,7 +205,7 @@ impl Session {
             self.transaction.admits().map_err(|refusal| fault::of_refusal(&refusal))?;
         }
         let effects = pieces.iter().map(Lexed::effects).fold(Effects::default(), Effects::and);
-        self.refuse_mesh_names(&pieces.iter().collect::<Vec<_>>())?;
+        self.refuse_mesh_names(sql, &pieces.iter().collect::<Vec<_>>())?;
         let marks =
             |piece: &Lexed| matches!(piece.verb, Some(Verb::Savepoint(_) | Verb::RollbackTo(_) | Verb::Release(_)));
         // The session must know of savepoints: what comes later may be about them.

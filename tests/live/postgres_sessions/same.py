@@ -346,6 +346,20 @@ def prepared_by_sql_and_protocol():
     pair.same(parse("EXECUTE plus(8)"), bind(), execute(), SYNC)
     pair.same(parse('EXECUTE "plus"(9)', "run"), describe("S", "run"), bind((), "run"), describe("P"), execute(), SYNC)
     pair.same(close("S", "run"), SYNC)
+    # Where others execute it.
+    pair.hop()
+    pair.same(query("EXPLAIN (COSTS OFF) EXECUTE plus(10)"))
+    pair.same(query("EXPLAIN (VERBOSE, COSTS OFF) EXECUTE plus"))
+    pair.same(query("EXPLAIN EXECUTE nothing(1)"))
+    pair.same(parse("EXPLAIN (COSTS OFF) EXECUTE plus(11)"), describe("S"), bind(), execute(), SYNC)
+    pair.same(query("CREATE TEMP TABLE made AS EXECUTE plus(12); SELECT * FROM made; DROP TABLE made"))
+    pair.same(parse("CREATE TABLE made_too AS EXECUTE plus(13)"), bind(), execute(), SYNC)
+    pair.same(query("SELECT * FROM made_too; DROP TABLE made_too"))
+    # The names that statements have on servers are nobody's.
+    for number in range(1, 40):
+        for sql in (f"EXPLAIN EXECUTE dm{number:x}", f"EXECUTE dm{number:x}", f"CREATE TABLE x AS EXECUTE dm{number:x}"):
+            pair.same(query(sql))
+            pair.same(parse(sql), bind(), execute(), SYNC, tidy=lambda answers: [one for one in answers if one[0] in "EZ"])
     listed = "SELECT name, statement, parameter_types, from_sql FROM pg_prepared_statements ORDER BY prepare_time, name"
     pair.same(query(listed), tidy=without_tables)
     pair.same(parse("SELECT 'two'", "Two"), SYNC)

@@ -320,5 +320,14 @@ pub fn verb(sql: &[u8], span: Span, dialect: Dialect) -> Result<Option<Verb>, Le
     Ok(verb)
 }
 
+/// The statement that EXPLAIN or CREATE TABLE ... AS executes by its name: `EXPLAIN (ANALYZE) EXECUTE name(1)`. None: it
+/// names none.
+///
+/// # Errors
+/// [`LexError`] as the scan gives it.
+pub fn executed_inside(sql: &[u8], span: Span, dialect: Dialect) -> Result<Option<Name>, LexError> {
+    Ok(statement::executed_inside(&mut Reader::new(sql, span, dialect)?))
+}
+
 #[cfg(test)]
 mod tests;

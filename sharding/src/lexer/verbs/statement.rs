@@ -1,7 +1,7 @@
 //! Prepared statements, cursors, LISTEN, KILL, USE, DISCARD, table locks, EXPLAIN ROUTE.
 
 use super::reader::Reader;
-use super::{Discard, PreparedText, Verb, Which};
+use super::{Discard, Name, PreparedText, Verb, Which};
 use crate::lexer::{Span, TokenKind, identifier_value};
 
 pub(super) fn read(reader: &mut Reader<'_>) -> Option<Verb> {
@@ -143,6 +143,26 @@ fn execute(reader: &mut Reader<'_>) -> Option<Verb> {
     }
     let arguments = if reader.eat_mark(b"(") { Some(parenthesised(reader)?) } else { None };
     reader.finish(Verb::Execute { name, arguments })
+}
+
+/// EXECUTE stands behind EXPLAIN and its options, or behind AS.
+pub(super) fn executed_inside(reader: &mut Reader<'_>) -> Option<Name> {
+    let explains = reader.sees(0, "explain");
+    let (mut depth, mut leads) = (0_usize, false);
+    while let Some(token) = reader.peek(0).copied() {
+        if leads && depth == 0 && reader.eat(&["execute"]) {
+            return reader.name();
+        }
+        let option = ["explain", "analyze", "analyse", "verbose"].iter().any(|word| reader.sees(0, word));
+        match token.kind {
+            TokenKind::LeftParenthesis => depth += 1,
+            TokenKind::RightParenthesis => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        leads = reader.sees(0, "as") || (explains && (option || token.kind == TokenKind::RightParenthesis));
+        reader.next()?;
+    }
+    None
 }
 
 fn kill(reader: &mut Reader<'_>) -> Option<Verb> {

@@ -278,3 +278,33 @@ fn the_rest() {
     assert_eq!(pg("select 1"), None);
     assert_eq!(pg("discard everything"), None);
 }
+
+#[test]
+fn statements_that_others_execute() {
+    let inside = |sql: &str| {
+        let span = Span { start: 0, end: sql.len() as u32 };
+        let name = executed_inside(sql.as_bytes(), span, Dialect::POSTGRES).unwrap();
+        name.map(|name| {
+            (String::from_utf8(name.text).unwrap(), String::from_utf8(name.span.of(sql.as_bytes()).to_vec()).unwrap())
+        })
+    };
+    for (sql, name) in [
+        ("EXPLAIN EXECUTE S1(1)", "s1"),
+        ("explain analyze verbose execute s1", "s1"),
+        ("EXPLAIN (FORMAT JSON, VERBOSE) /* x */ EXECUTE \"S 1\"(NULL, 'a')", "S 1"),
+        ("CREATE TEMP TABLE t (a, b) WITH (fillfactor = 10) AS EXECUTE s1 (5) WITH NO DATA", "s1"),
+        ("EXPLAIN ANALYZE CREATE TABLE t AS EXECUTE s1", "s1"),
+    ] {
+        assert_eq!(inside(sql).map(|found| found.0).as_deref(), Some(name), "{sql}");
+    }
+    assert_eq!(inside("EXPLAIN EXECUTE \"S\"").unwrap().1, "\"S\"");
+    for sql in [
+        "EXPLAIN SELECT execute FROM t",
+        "CREATE TRIGGER g AFTER INSERT ON t FOR EACH ROW EXECUTE FUNCTION f()",
+        "CREATE TABLE t AS SELECT 1 AS execute",
+        "EXPLAIN EXECUTE",
+        "",
+    ] {
+        assert_eq!(inside(sql), None, "{sql}");
+    }
+}
