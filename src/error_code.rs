@@ -155,6 +155,12 @@ pub enum MeshError {
     /// PostgreSQL: a portal that this session does not have.
     #[error("portal \"{0}\" does not exist")]
     UnknownPortal(String),
+    /// PostgreSQL: a portal that has run to its end.
+    #[error("portal \"{0}\" cannot be run")]
+    SpentPortal(String),
+    /// PostgreSQL: a name that a portal of this session has already.
+    #[error("cursor \"{0}\" already exists")]
+    DuplicatePortal(String),
     /// PostgreSQL: a Bind with another number of parameters than its statement has.
     #[error("{0}")]
     ParameterCount(String),
@@ -262,6 +268,8 @@ impl MeshError {
             Self::UnknownStatement(_) => code(1243, "HY000", "26000", Client, false),
             Self::ParameterCount(_) => code(1210, "HY000", "08P01", Client, false),
             Self::UnknownPortal(_) => code(1243, "HY000", "34000", Client, false),
+            Self::SpentPortal(_) => code(1243, "HY000", "55000", Client, false),
+            Self::DuplicatePortal(_) => code(1243, "HY000", "42P03", Client, false),
             Self::DuplicateStatement(_) => code(1243, "HY000", "42P05", Client, false),
             Self::UnknownSession(_) => code(1094, "HY000", "42704", Client, false),
             Self::BadSetting(_) => code(1231, "42000", "22023", Client, false),

@@ -50,6 +50,8 @@ pub struct Batch {
     pub last_bind: bool,
     /// A COPY from the client goes to this shard.
     pub copy: Option<ShardIndex>,
+    /// A transaction ended in the middle of it, and with it every portal.
+    pub without_portals: bool,
 }
 
 /// Whether these bytes, which follow a `Bind`, run its portal and end the batch.
@@ -103,6 +105,7 @@ impl Batch {
         self.effects = Effects::default();
         self.last_bind = false;
         self.copy = None;
+        self.without_portals = false;
     }
 }
 
@@ -151,39 +154,57 @@ pub enum Portal {
     /// Several shards.
     Several(Arc<Parked>),
     /// This session itself: the statement is about the transaction or the session.
-    Session(Arc<Statement>),
+    Session {
+        /// The statement.
+        statement: Arc<Statement>,
+        /// It was executed, which can be done once.
+        ran: bool,
+    },
 }
 
 /// The session's portals, few at a time.
 #[derive(Debug, Default)]
-pub struct Portals(Vec<(Vec<u8>, Portal)>);
+pub struct Portals {
+    list: Vec<(Vec<u8>, Portal)>,
+    /// Those at and behind this place came in this batch.
+    settled: usize,
+}
 
 impl Portals {
     /// Makes a portal, in place of one of the same name. False if there are too many.
     pub fn set(&mut self, name: &[u8], portal: Portal) -> bool {
-        if let Some(place) = self.0.iter_mut().find(|(known, _)| known == name) {
-            place.1 = portal;
-            return true;
-        }
-        let fits = self.0.len() < PORTALS_MAX;
+        self.remove(name);
+        let fits = self.list.len() < PORTALS_MAX;
         if fits {
-            self.0.push((name.to_vec(), portal));
+            self.list.push((name.to_vec(), portal));
         }
         fits
     }
 
     /// The portal of this name.
     pub fn get(&self, name: &[u8]) -> Option<&Portal> {
-        self.0.iter().find(|(known, _)| known == name).map(|(_, portal)| portal)
+        self.list.iter().find(|(known, _)| known == name).map(|(_, portal)| portal)
     }
 
     /// Drops a portal.
     pub fn remove(&mut self, name: &[u8]) {
-        self.0.retain(|(known, _)| known != name);
+        if let Some(at) = self.list.iter().position(|(known, _)| known == name) {
+            self.list.remove(at);
+            self.settled -= usize::from(at < self.settled);
+        }
+    }
+
+    /// A batch is over. If it has failed, what was bound in it may not be there: its error may have come before.
+    pub fn settle(&mut self, failed: bool) {
+        if failed {
+            self.list.truncate(self.settled);
+        }
+        self.settled = self.list.len();
     }
 
     /// Drops all: the transaction is over.
     pub fn clear(&mut self) {
-        self.0.clear();
+        self.list.clear();
+        self.settled = 0;
     }
 }

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use protocol::postgres::pipeline::CopyState;
-use protocol::postgres::{Audience, Sent, write};
+use protocol::postgres::{Audience, Sent, TransactionStatus, write};
 use transaction::{Access, ShardIndex, Status};
 
 use super::Session;
@@ -49,11 +49,33 @@ impl Session {
             return Err(MeshError::Unsupported(text.to_owned()).into());
         }
         let index = self.enter(shard, access).await?;
+        self.aim_at(shard);
+        Ok(index)
+    }
+
+    /// As [`Self::target`] for what reads and writes nothing: in a transaction that has failed a server still describes
+    /// statements without rows and closes portals.
+    pub(super) async fn target_also_failed(&mut self, shard: ShardIndex) -> Result<usize, Fault> {
+        let failed = self.transaction.admits().is_err() && self.batch.target.is_none_or(|target| target == shard);
+        let knows = |held: &super::held::Held| {
+            held.shard == shard
+                && held.lease.pipeline.status() == TransactionStatus::Failed
+                && held.lease.is_out_of_reach()
+        };
+        match self.held.iter().position(|held| failed && knows(held)) {
+            Some(index) => {
+                self.aim_at(shard);
+                Ok(index)
+            }
+            None => self.target(shard, Access::Read).await,
+        }
+    }
+
+    fn aim_at(&mut self, shard: ShardIndex) {
         self.batch.target = Some(shard);
         if !self.batch.unsynced.contains(&shard) {
             self.batch.unsynced.push(shard);
         }
-        Ok(index)
     }
 
     /// The backend that the batch goes to already, if nothing stands between a message and sending it there.
@@ -163,7 +185,9 @@ impl Session {
             let done = Box::pin(self.resolve_deferred(None)).await;
             self.or_fail(done).await?;
         }
-        match self.sync(false).await {
+        let synced = self.sync(false).await;
+        self.portals.settle(self.batch.failed || synced.is_err());
+        match synced {
             Ok(Synced::Copying) => return Ok(()),
             Ok(Synced::Told) => self.batch.clear(),
             Ok(Synced::Here) => {
@@ -197,7 +221,10 @@ impl Session {
         while let Some(shard) = shards.get(at).copied() {
             at += 1;
             let Some(index) = self.held.iter().position(|held| held.shard == shard) else { continue };
-            let last = Some(shard) == target && !self.batch.failed_here && !self.batch.piped && !quiet;
+            // A server that has no part in the transaction would say that there is none.
+            let branches = self.transaction.branches();
+            let knows = self.transaction.status() == Status::Idle || branches.iter().any(|b| b.shard == shard);
+            let last = Some(shard) == target && knows && !self.batch.failed_here && !self.batch.piped && !quiet;
             let backend = &mut *self.held[index].lease;
             let undo = self.batch.failed
                 && self.batch.executed
@@ -209,6 +236,7 @@ impl Session {
                 // before it.
                 write::query(&mut backend.output, b"ROLLBACK");
                 backend.pipeline.sent(Sent::Query, Audience::Mesh(0));
+                backend.memory.unnamed = None;
             }
             write::sync(&mut backend.output);
             backend.pipeline.sent(Sent::Sync, if last { Audience::Client } else { Audience::Mesh(0) });
@@ -253,7 +281,12 @@ impl Session {
             return Err(stop);
         }
         self.batch.begun = true;
-        self.batch.deferred = None;
+        // A Parse that was held back came first: it is answered, and may be what is wrong.
+        let fault = match self.resolve_deferred(None).await {
+            Ok(()) | Err(Fault::Told) => fault,
+            Err(Fault::Stop(stop)) => return Err(stop),
+            Err(earlier) => earlier,
+        };
         if let Err(Fault::Stop(stop)) = self.flush_target().await {
             return Err(stop);
         }

@@ -113,9 +113,6 @@ impl Session {
 
     async fn parse(&mut self, parse: &Parse<'_>) -> Result<(), Fault> {
         self.resolve_deferred(None).await?;
-        if !parse.name.is_empty() && self.names.get(parse.name).is_some() {
-            return Err(MeshError::DuplicateStatement(lossy(parse.name)).into());
-        }
         if self.names.len() >= self.config.limits.session_statements_max {
             let max = self.config.limits.session_statements_max;
             return Err(MeshError::Limit(format!(
@@ -129,14 +126,41 @@ impl Session {
             Ok(Pieces::Empty) => Lexed::nothing(),
             Ok(Pieces::Several(_)) | Err(_) => Lexed::unknown(parse.sql),
         };
-        if !verbs::ends_failure(lexed.verb.as_ref()) {
-            self.transaction.admits().map_err(|refusal| fault::of_refusal(&refusal))?;
+        if !verbs::ends_failure(lexed.verb.as_ref())
+            && let Err(refusal) = self.transaction.admits()
+        {
+            if parse.name.is_empty() {
+                self.names.remove(b"");
+            }
+            return Err(fault::of_refusal(&refusal).into());
         }
         let types: Box<[u32]> = parse.types.iter().collect();
         let read = (self.scope_number(), self.schema_version());
         let statement = self.front.statements.intern(parse.sql, types, lexed, read);
+        if !parse.name.is_empty() && self.names.get(parse.name).is_some() {
+            return Err(self.taken_name(parse.name, &statement).await);
+        }
         self.batch.deferred = Some(Deferred { name: parse.name.to_vec(), statement });
         Ok(())
+    }
+
+    /// What is wrong with a statement whose name is taken: its text, as the server says, before its name.
+    async fn taken_name(&mut self, name: &[u8], statement: &Arc<Statement>) -> Fault {
+        if !self.is_own(statement) {
+            let shard = self.current_shard();
+            let judged = async {
+                let index = self.target(shard, Access::Read).await?;
+                self.supply(index, name, statement, Audience::ClientErrors).await?;
+                self.flush_target().await
+            };
+            if let Err(fault) = judged.await {
+                return fault;
+            }
+            if self.batch.failed {
+                return Fault::Told;
+            }
+        }
+        MeshError::DuplicateStatement(lossy(name)).into()
     }
 
     /// The statement of this name, and whether its `Parse` is still to be answered.
@@ -220,8 +244,12 @@ impl Session {
         }
         if self.is_own(&statement) {
             self.resolve_deferred(None).await?;
+            if !bind.values.is_empty() {
+                return Err(wrong_count(bind, 0));
+            }
+            self.admit_portal(bind.portal, None)?;
             self.say(answer::BIND_COMPLETE);
-            return self.set_portal(bind.portal, Portal::Session(statement));
+            return self.set_portal(bind.portal, Portal::Session { statement, ran: false });
         }
         // By other settings it may mean something else, unless it was read before.
         let rescoped = if bind.statement.is_empty() { None } else { self.rescoped(&statement) };
@@ -233,12 +261,7 @@ impl Session {
         if statement.lexed.known && bind.values.len() != wanted && !bind.statement.is_empty() {
             // The server would say so with the name that the statement has there.
             self.resolve_deferred(None).await?;
-            let text = format!(
-                "bind message supplies {} parameters, but prepared statement \"{}\" requires {wanted}",
-                bind.values.len(),
-                lossy(bind.statement)
-            );
-            return Err(MeshError::ParameterCount(text).into());
+            return Err(wrong_count(bind, wanted));
         }
         self.note_custom(&statement.lexed, &statement.sql, Some(bind));
         let signal = if statement.lexed.flags.any(Flags::SESSION_NUMBER) {
@@ -263,6 +286,7 @@ impl Session {
             Way::One(shard, access, taking) => (shard, access, taking),
             Way::Several(routed) => {
                 self.resolve_deferred(None).await?;
+                self.admit_portal(bind.portal, None)?;
                 self.say(answer::BIND_COMPLETE);
                 let parked =
                     Parked { statement, frame: frame.to_vec(), routed: Arc::from(routed), rest: Mutex::default() };
@@ -272,6 +296,7 @@ impl Session {
         if self.batch.deferred.is_some() {
             Box::pin(self.resolve_deferred(deferred.then_some(shard))).await?;
         }
+        self.admit_portal(bind.portal, Some(shard))?;
         let (kind, effects) = (statement.lexed.kind, self.effects_of(&statement.lexed, &statement.sql, Some(bind)));
         let (mut effects, mut asks, mut instead) = (effects, effects.asks_values, None);
         let naming = self.naming(&statement.sql, &[&statement.lexed])?;
@@ -322,6 +347,18 @@ impl Session {
         self.relieve_if_much(index).await
     }
 
+    /// A portal of this name stands in the way, unless it is where the new one goes: then the server says so.
+    fn admit_portal(&self, name: &[u8], new: Option<ShardIndex>) -> Result<(), Fault> {
+        if name.is_empty() {
+            return Ok(());
+        }
+        match self.portals.get(name) {
+            None => Ok(()),
+            Some(Portal::Backend { shard, .. }) if new == Some(*shard) => Ok(()),
+            Some(_) => Err(MeshError::DuplicatePortal(lossy(name)).into()),
+        }
+    }
+
     pub(super) fn set_portal(&mut self, name: &[u8], portal: Portal) -> Result<(), Fault> {
         if self.portals.set(name, portal) {
             Ok(())
@@ -344,7 +381,7 @@ impl Session {
             return Ok(());
         }
         let shard = self.current_shard();
-        let index = self.target(shard, Access::Read).await?;
+        let index = self.target_also_failed(shard).await?;
         let statement = if name.is_empty() { statement } else { self.as_read(index, &statement) };
         self.supply(index, name, &statement, Audience::ClientErrors).await?;
         let naming = self.naming(&statement.sql, &[&statement.lexed])?;
@@ -369,7 +406,7 @@ impl Session {
     async fn describe_portal(&mut self, name: &[u8]) -> Result<(), Fault> {
         self.resolve_deferred(None).await?;
         let shard = match self.portals.get(name) {
-            Some(Portal::Session(_)) => {
+            Some(Portal::Session { .. }) => {
                 self.say(answer::NO_DATA);
                 return Ok(());
             }
@@ -378,14 +415,22 @@ impl Session {
                 return self.describe_several(&parked).await;
             }
             Some(Portal::Backend { shard, .. }) => *shard,
-            // A cursor that SQL declared is a portal too: the server knows.
-            None => self.current_shard(),
+            None => self.shard_of_cursor(name)?,
         };
-        let index = self.target(shard, Access::Read).await?;
+        let index = self.target_also_failed(shard).await?;
         let backend = &mut *self.held[index].lease;
         write::describe(&mut backend.output, Target::Portal, name);
         backend.pipeline.sent(Sent::DescribePortal, Audience::Client);
         self.relieve(index).await
+    }
+
+    /// Where a portal is that no Bind has made: a cursor that SQL declared is a portal too, and the server knows it.
+    fn shard_of_cursor(&self, name: &[u8]) -> Result<ShardIndex, Fault> {
+        let ended = self.batch.without_portals && self.pin.is_none() && self.transaction.status() == Status::Idle;
+        if name.is_empty() || ended {
+            return Err(MeshError::UnknownPortal(lossy(name)).into());
+        }
+        Ok(self.current_shard())
     }
 
     async fn execute(&mut self, name: &[u8], rows_max: i32) -> Result<(), Fault> {
@@ -394,9 +439,11 @@ impl Session {
         }
         self.entry.statements.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let (shard, kind, effects, taking, aim, restoring) = match self.portals.get(name) {
-            Some(Portal::Session(statement)) => {
+            Some(Portal::Session { ran: true, .. }) => return Err(MeshError::SpentPortal(lossy(name)).into()),
+            Some(Portal::Session { statement, .. }) => {
                 let statement = Arc::clone(statement);
                 self.course.statement(statement.lexed.kind);
+                self.portals.set(name, Portal::Session { statement: Arc::clone(&statement), ran: true });
                 return self.execute_own(&statement).await;
             }
             Some(Portal::Several(parked)) => {
@@ -407,7 +454,7 @@ impl Session {
             Some(Portal::Backend { shard, kind, effects, taking, aim, restoring }) => {
                 (*shard, *kind, *effects, taking.clone(), *aim, restoring.clone())
             }
-            None => (self.current_shard(), StatementKind::Fetch, Effects::default(), None, None, None),
+            None => (self.shard_of_cursor(name)?, StatementKind::Fetch, Effects::default(), None, None, None),
         };
         if let Some(aim) = aim {
             self.strike(aim)?;
@@ -460,6 +507,8 @@ impl Session {
         if ended && self.transaction.status() == Status::Idle {
             self.batch.piped = false;
             self.batch.executed = false;
+            self.portals.clear();
+            self.batch.without_portals = true;
         }
         obeyed
     }
@@ -477,19 +526,25 @@ impl Session {
         }
         let shard = match self.portals.get(name) {
             Some(Portal::Backend { shard, .. }) => Some(*shard),
-            Some(Portal::Session(_) | Portal::Several(_)) | None => None,
+            Some(Portal::Session { .. } | Portal::Several(_)) | None => None,
         };
         self.portals.remove(name);
         let Some(shard) = shard else {
             self.say(answer::CLOSE_COMPLETE);
             return Ok(());
         };
-        let index = self.target(shard, Access::Read).await?;
+        let index = self.target_also_failed(shard).await?;
         let backend = &mut *self.held[index].lease;
         write::close(&mut backend.output, Target::Portal, name);
         backend.pipeline.sent(Sent::Close, Audience::Client);
         self.relieve(index).await
     }
+}
+
+fn wrong_count(bind: &Bind<'_>, wanted: usize) -> Fault {
+    let (given, name) = (bind.values.len(), lossy(bind.statement));
+    let text = format!("bind message supplies {given} parameters, but prepared statement \"{name}\" requires {wanted}");
+    MeshError::ParameterCount(text).into()
 }
 
 fn unknown(text: String) -> Fault {

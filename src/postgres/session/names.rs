@@ -59,7 +59,13 @@ impl Names {
     /// Everything was answered; what stands at or behind `error_at` did not happen.
     pub fn settle(&mut self, error_at: Option<u64>) {
         for pending in self.pending.drain(..) {
-            if error_at.is_some_and(|error_at| pending.place.is_some_and(|place| place >= error_at)) {
+            if let (Some(error_at), Some(place)) = (error_at, pending.place)
+                && place >= error_at
+            {
+                // A Parse of the unnamed statement forgets the one before, also where it fails itself.
+                if place == error_at && pending.name.is_empty() {
+                    self.settled.remove(b"".as_slice());
+                }
                 continue;
             }
             match pending.statement {
@@ -102,6 +108,14 @@ mod tests {
         assert!(names.get(b"a").is_none() && names.get(b"b").is_some());
         names.settle(Some(3));
         assert!(names.get(b"a").is_some() && names.get(b"b").is_none());
+        names.change(b"", Some(make(b"select 3")), Some(5));
+        names.settle(Some(6));
+        names.change(b"", Some(make(b"select 4")), Some(8));
+        names.settle(Some(7));
+        assert!(names.get(b"").is_some());
+        names.change(b"", Some(make(b"select nothing")), Some(9));
+        names.settle(Some(9));
+        assert!(names.get(b"").is_none(), "the new one failed, and the old one is gone");
         names.change(b"a", None, Some(9));
         names.settle(None);
         assert_eq!(names.len(), 0);
