@@ -9,7 +9,7 @@ use transaction::{Access, ShardIndex, Status};
 
 use super::Session;
 use super::fault::{self, Fault, Stop};
-use super::relay::{Goal, send_begin};
+use super::relay::Goal;
 use crate::error_code::MeshError;
 use crate::pool::Backend as _;
 
@@ -42,6 +42,11 @@ impl Session {
             self.notes.parsed = 0;
         }
         if access == Access::Write && self.batch.wrote.iter().any(|wrote| *wrote != shard) {
+            // What was sent to this one before would take the BEGIN along if it fails.
+            self.flush_target().await?;
+            if self.batch.failed {
+                return Err(Fault::Told);
+            }
             self.adopt()?;
         }
         if self.batch.effects.settings && self.batch.target != Some(shard) && self.transaction.branches().is_empty() {
@@ -98,7 +103,7 @@ impl Session {
         for shard in std::mem::take(&mut self.batch.wrote) {
             self.transaction.touch(&[shard], Access::Write).map_err(|refusal| fault::of_refusal(&refusal))?;
             let index = self.held_index(shard)?;
-            send_begin(&mut self.held[index].lease);
+            self.begin_ahead(index);
         }
         Ok(())
     }

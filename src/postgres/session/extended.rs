@@ -258,7 +258,7 @@ impl Session {
             None => (None, statement),
         };
         let wanted = statement.lexed.placeholders.max(statement.types.len());
-        if statement.lexed.known && bind.values.len() != wanted && !bind.statement.is_empty() {
+        if statement.lexed.known && bind.values.len() != wanted {
             // The server would say so with the name that the statement has there.
             self.resolve_deferred(None).await?;
             return Err(wrong_count(bind, wanted));

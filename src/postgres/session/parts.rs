@@ -67,9 +67,13 @@ pub struct Part {
     pub hidden: usize,
 }
 
+/// Our portal where the unnamed one is the client's.
+const NAME: &[u8] = b"dmpart";
+
 impl Part {
-    /// Appends the messages for one shard and records what will be answered.
-    pub fn send(&self, run: &Run<'_>, backend: &mut Backend, sync: bool) {
+    /// Appends the messages for one shard and records what will be answered. `beside`: an unnamed portal of the client is there
+    /// and stays.
+    pub fn send(&self, run: &Run<'_>, backend: &mut Backend, sync: bool, beside: bool) {
         let count = run.bind.map_or(0, |bind| bind.values.len());
         let kept: Vec<usize> = self.kept.clone().unwrap_or_else(|| (0..count).collect());
         let instead =
@@ -94,10 +98,15 @@ impl Part {
         }
         let out = &mut backend.output;
         write::parse(out, b"", &self.sql, types.into_iter());
-        write::bind(out, b"", b"", &formats, values.into_iter(), &results);
-        write::describe(out, Target::Portal, b"");
-        write::execute(out, b"", 0);
+        let portal: &[u8] = if beside { NAME } else { b"" };
+        write::bind(out, portal, b"", &formats, values.into_iter(), &results);
+        write::describe(out, Target::Portal, portal);
+        write::execute(out, portal, 0);
         let mut sent = vec![Sent::Parse, Sent::Bind, Sent::DescribePortal, Sent::Execute];
+        if beside {
+            write::close(out, Target::Portal, portal);
+            sent.push(Sent::Close);
+        }
         if sync {
             write::sync(out);
             sent.push(Sent::Sync);

@@ -82,16 +82,22 @@ impl Session {
         }
         let most = usize::try_from(rows_max).unwrap_or(0);
         let left = parked.rest.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let bind = bind_of(&parked.frame)?;
+        let reads = matches!(parked.routed.bound, Bound::Merge { .. });
         if let Some(rest) = left {
+            if !reads {
+                return Err(MeshError::SpentPortal(String::from_utf8_lossy(bind.portal).into_owned()).into());
+            }
             return self.execute_rest(parked, rest, most);
         }
-        let bind = bind_of(&parked.frame)?;
         let statement = &parked.statement;
         let types = self.known_types(statement);
         let parameters = parameters::decode(&bind, &types, self.speaks_utf8());
         let asked = Asked { sql: &statement.sql, lexed: &statement.lexed, parameters: &parameters };
         let run = Run { asked, bind: Some(&bind), types: &types };
-        if most == 0 || !matches!(parked.routed.bound, Bound::Merge { .. }) {
+        if most == 0 || !reads {
+            // Nothing is left over, also when the portal is executed again.
+            *parked.rest.lock().unwrap_or_else(PoisonError::into_inner) = Some(Rest::default());
             return self.run_several(&run, &parked.routed).await;
         }
         let Bound::Merge { shards } = &parked.routed.bound else { return Ok(()) };
@@ -157,6 +163,7 @@ impl Session {
         }
         let shard = self.current_shard();
         let index = self.target(shard, Access::Read).await?;
+        let place = self.held[index].lease.pipeline.place();
         self.supply(index, b"s", statement, Audience::ClientErrors).await?;
         let backend = &mut *self.held[index].lease;
         write::describe(&mut backend.output, Target::Statement, statement.name());
@@ -167,6 +174,12 @@ impl Session {
             return Err(Fault::Server(body));
         }
         if self.batch.failed {
+            let error_at = self.held_index(shard).ok().and_then(|index| self.held[index].lease.pipeline.error_at());
+            let itself = error_at.is_some_and(|error_at| error_at >= place);
+            if itself && self.batch.deferred.take_if(|deferred| deferred.name.is_empty()).is_some() {
+                // It is the Parse that was held back which has failed: the unnamed statement before it is gone.
+                self.names.remove(b"");
+            }
             return Err(Fault::Told);
         }
         for (tag, body) in std::mem::take(&mut self.notes.mesh_descriptions) {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use protocol::postgres::pipeline::CopyState;
-use protocol::postgres::{Audience, ErrorFields, Observer, Segment, Sent, WireError, backend, write};
+use protocol::postgres::{Audience, ErrorFields, Observer, Segment, Sent, Target, WireError, backend, write};
 use tokio::time::{Instant, Sleep};
 
 use super::client::Client;
@@ -40,28 +40,39 @@ const BEGIN: &[u8] = b"dm0";
 /// skips what comes behind it, instead of running that on its own. Its answer comes with that of the statement: one write
 /// of the server, one read here.
 pub fn send_ahead(backend: &mut Backend, sql: &[u8]) {
-    write::parse(&mut backend.output, b"", sql, std::iter::empty());
-    backend.pipeline.sent(Sent::Parse, AHEAD);
-    backend.memory.unnamed = None;
-    execute_ahead(backend, b"");
+    send_unnamed(backend, sql, false);
 }
 
-/// Sends a plain BEGIN ahead of a client's statement. It is prepared where its `Parse` cannot be skipped.
-pub fn send_begin(backend: &mut Backend) {
+/// Sends a plain BEGIN ahead of a client's statement. It is prepared where its `Parse` cannot be skipped. `beside`: an unnamed
+/// portal of the client is there and stays.
+pub fn send_begin(backend: &mut Backend, beside: bool) {
     if !backend.pipeline.is_settled() || backend.pipeline.is_skipping() || backend.memory.untracked {
-        return send_ahead(backend, b"BEGIN");
+        return send_unnamed(backend, b"BEGIN", beside);
     }
     if !std::mem::replace(&mut backend.memory.begin, true) {
         write::parse(&mut backend.output, BEGIN, b"BEGIN", std::iter::empty());
         backend.pipeline.sent(Sent::Parse, AHEAD);
     }
-    execute_ahead(backend, BEGIN);
+    execute_ahead(backend, BEGIN, beside);
 }
 
-fn execute_ahead(backend: &mut Backend, statement: &[u8]) {
-    write::bind(&mut backend.output, b"", statement, &[], std::iter::empty(), &[]);
-    write::execute(&mut backend.output, b"", 0);
-    for sent in [Sent::Bind, Sent::Execute] {
+fn send_unnamed(backend: &mut Backend, sql: &[u8], beside: bool) {
+    write::parse(&mut backend.output, b"", sql, std::iter::empty());
+    backend.pipeline.sent(Sent::Parse, AHEAD);
+    backend.memory.unnamed = None;
+    execute_ahead(backend, b"", beside);
+}
+
+fn execute_ahead(backend: &mut Backend, statement: &[u8], beside: bool) {
+    let portal: &[u8] = if beside { b"dmahead" } else { b"" };
+    let out = &mut backend.output;
+    write::bind(out, portal, statement, &[], std::iter::empty(), &[]);
+    write::execute(out, portal, 0);
+    let sent = [Sent::Bind, Sent::Execute, Sent::Close];
+    if beside {
+        write::close(out, Target::Portal, portal);
+    }
+    for &sent in sent.iter().take(2 + usize::from(beside)) {
         backend.pipeline.sent(sent, AHEAD);
     }
 }

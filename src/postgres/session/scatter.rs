@@ -146,7 +146,8 @@ impl Session {
         for (&shard, part) in shards.iter().zip(parts) {
             let sync = !self.batch.unsynced.contains(&shard);
             let index = self.held_index(shard)?;
-            part.send(run, &mut self.held[index].lease, sync);
+            let beside = self.has_unnamed_portal(shard);
+            part.send(run, &mut self.held[index].lease, sync, beside);
         }
         for &shard in shards {
             let index = self.held_index(shard)?;

@@ -6,11 +6,12 @@ use transaction::{Answer, Command, Flow, Options, Refusal, Reply, ShardIndex};
 
 use super::Session;
 use super::answer;
+use super::batch::Portal;
 use super::fault::{self, Fault};
 use super::relay::send_begin;
 use crate::error_code::MeshError;
 use crate::pool::CloseReason;
-use protocol::postgres::write;
+use protocol::postgres::{Audience, Sent, write};
 
 /// Whether the session obeys this statement itself; all others are for a server.
 pub fn is_own(verb: &Verb) -> bool {
@@ -177,6 +178,12 @@ impl Session {
         };
         let commit = matches!(command, Command::Commit);
         let sql = transaction::sql::text(command, transaction::Dialect::Postgres);
+        let backend = &mut *self.held[index].lease;
+        if backend.pipeline.is_skipping() {
+            // Behind an error in a batch the server would skip the command too.
+            write::sync(&mut backend.output);
+            backend.pipeline.sent(Sent::Sync, Audience::Mesh(0));
+        }
         match self.ask(index, sql.as_bytes(), commit).await {
             Ok(()) if commit && self.notes.mesh_tag.starts_with(b"ROLLBACK") => Ok((Answer::RolledBack, None)),
             Ok(()) => Ok((Answer::Done, None)),
@@ -190,7 +197,7 @@ impl Session {
     pub(super) async fn begin(&mut self, index: usize, command: &Command) -> Result<(), Fault> {
         let sql = transaction::sql::text(command, transaction::Dialect::Postgres);
         if sql == "BEGIN" {
-            send_begin(&mut self.held[index].lease);
+            self.begin_ahead(index);
             return Ok(());
         }
         let shard = self.held[index].shard;
@@ -202,6 +209,17 @@ impl Session {
             let _ = self.transaction.branch_gone(shard, transaction::Gone::NeverBegan);
         }
         begun
+    }
+
+    /// Sends a plain BEGIN ahead of what follows; an unnamed portal that the client has there stays.
+    pub(super) fn begin_ahead(&mut self, index: usize) {
+        let beside = self.has_unnamed_portal(self.held[index].shard);
+        send_begin(&mut self.held[index].lease, beside);
+    }
+
+    /// Whether the client's unnamed portal is on this shard.
+    pub(super) fn has_unnamed_portal(&self, shard: ShardIndex) -> bool {
+        matches!(self.portals.get(b""), Some(Portal::Backend { shard: other, .. }) if *other == shard)
     }
 
     /// DEALLOCATE and DISCARD ALL as far as they concern names that this session keeps. True if that is all there is to do.

@@ -127,3 +127,17 @@ async fn the_same_messages_get_the_same_answers_from_two_shards() {
     script("sharded_same.py", &place.mesh, &place.sharded).await;
     place.mesh.signal(dbmesh::demo::keeper::StopSignal::Kill);
 }
+
+#[tokio::test]
+async fn random_pipelines_get_the_same_answers() {
+    let place: &'static Place = Box::leak(Box::new(new_place().await));
+    script("pipes.py", &place.mesh, &place.plain).await;
+    place.mesh.signal(dbmesh::demo::keeper::StopSignal::Kill);
+}
+
+#[tokio::test]
+async fn random_pipelines_get_the_same_answers_from_two_shards() {
+    let place: &'static Place = Box::leak(Box::new(new_place().await));
+    script("pipes.py", &place.mesh, &place.sharded).await;
+    place.mesh.signal(dbmesh::demo::keeper::StopSignal::Kill);
+}
