@@ -1,4 +1,4 @@
-//! The byte stream of a client: plain TCP, or TLS over it. The TLS handshake may start with bytes already read.
+//! The byte stream of a client: plain TCP, or TLS over it, or compression over either. The TLS handshake may start with bytes already read.
 //! Out: messages, buffers of a session.
 
 use std::io;
@@ -12,6 +12,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::compressed::Compressed;
+
 /// A client's connection.
 #[derive(Debug)]
 pub enum ClientStream {
@@ -19,6 +21,8 @@ pub enum ClientStream {
     Tcp(TcpStream),
     /// Encrypted; boxed, since the state of TLS is large and most sessions beside an application have none.
     Tls(Box<Encrypted>),
+    /// In the compressed protocol of MySQL, over one of the others.
+    Compressed(Box<Compressed>),
 }
 
 /// An encrypted connection. When it goes, the client is told that the end is meant: libpq takes a connection that just
@@ -68,7 +72,11 @@ impl ClientStream {
     /// Whether the bytes are encrypted.
     #[must_use]
     pub fn is_encrypted(&self) -> bool {
-        matches!(self, Self::Tls(_))
+        match self {
+            Self::Tcp(_) => false,
+            Self::Tls(_) => true,
+            Self::Compressed(compressed) => compressed.below().is_encrypted(),
+        }
     }
 
     /// The TCP stream below.
@@ -77,6 +85,7 @@ impl ClientStream {
         match self {
             Self::Tcp(tcp) => tcp,
             Self::Tls(tls) => &tls.0.get_ref().0.tcp,
+            Self::Compressed(compressed) => compressed.below().tcp(),
         }
     }
 
@@ -87,7 +96,7 @@ impl ClientStream {
     pub async fn into_tls(self, acceptor: &TlsAcceptor, ahead: Bytes) -> io::Result<Self> {
         match self {
             Self::Tcp(tcp) => Ok(Self::Tls(Box::new(Encrypted(acceptor.accept(Rewound { ahead, tcp }).await?)))),
-            Self::Tls(_) => Err(io::Error::new(io::ErrorKind::InvalidInput, "the stream is already encrypted")),
+            _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "the stream has another layer already")),
         }
     }
 }
@@ -120,6 +129,7 @@ impl AsyncRead for ClientStream {
         match self.get_mut() {
             Self::Tcp(tcp) => Pin::new(tcp).poll_read(cx, buf),
             Self::Tls(tls) => Pin::new(&mut tls.0).poll_read(cx, buf),
+            Self::Compressed(compressed) => Pin::new(compressed.as_mut()).poll_read(cx, buf),
         }
     }
 }
@@ -129,18 +139,21 @@ impl AsyncWrite for ClientStream {
         match self.get_mut() {
             Self::Tcp(tcp) => Pin::new(tcp).poll_write(cx, buf),
             Self::Tls(tls) => Pin::new(&mut tls.0).poll_write(cx, buf),
+            Self::Compressed(compressed) => Pin::new(compressed.as_mut()).poll_write(cx, buf),
         }
     }
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(tcp) => Pin::new(tcp).poll_flush(cx),
             Self::Tls(tls) => Pin::new(&mut tls.0).poll_flush(cx),
+            Self::Compressed(compressed) => Pin::new(compressed.as_mut()).poll_flush(cx),
         }
     }
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(tcp) => Pin::new(tcp).poll_shutdown(cx),
             Self::Tls(tls) => Pin::new(&mut tls.0).poll_shutdown(cx),
+            Self::Compressed(compressed) => Pin::new(compressed.as_mut()).poll_shutdown(cx),
         }
     }
 }

@@ -2,6 +2,7 @@
 //! Out: protocol bytes; what a session does.
 
 pub mod client_stream;
+pub mod compressed;
 pub mod listener;
 pub mod tls;
 pub mod workers;

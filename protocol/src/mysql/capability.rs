@@ -55,12 +55,13 @@ pub const EXTENDED_METADATA: Capabilities = 1 << 35;
 /// per row of a bulk execution are not offered: we do not do them.
 pub const MARIADB_OFFERED: Capabilities = BULK_OPERATIONS | EXTENDED_METADATA;
 
-/// What our greeting offers (TLS apart). Compression, query attributes and optional metadata are not offered: we do not do
-/// them.
+/// What our greeting offers (TLS apart). Query attributes, optional metadata and compression by zstd are not offered: we do
+/// not do them.
 pub const OFFERED: Capabilities = LONG_PASSWORD
     | FOUND_ROWS
     | LONG_FLAG
     | CONNECT_WITH_DB
+    | COMPRESS
     | ODBC
     | LOCAL_FILES
     | IGNORE_SPACE

@@ -6,6 +6,7 @@ pub mod bulk;
 pub mod capability;
 pub mod column;
 pub mod command;
+pub mod compression;
 pub mod execute;
 pub mod greeting;
 pub mod info;

@@ -18,6 +18,7 @@ use tokio::time::timeout;
 use super::place::Place;
 use crate::error_code::MeshError;
 use crate::listen::client_stream::ClientStream;
+use crate::listen::compressed::Compressed;
 use crate::read_room::ReadRoom;
 
 /// How much is read from a client at most in one go.
@@ -73,6 +74,33 @@ impl Client {
     pub async fn into_tls(self, acceptor: &tokio_rustls::TlsAcceptor) -> io::Result<Self> {
         let stream = self.stream.into_tls(acceptor, self.input.freeze()).await?;
         Ok(Self { stream, input: BytesMut::new(), ..self })
+    }
+
+    /// Gets ready for the compressed protocol, which begins with [`Client::begin_compression`].
+    #[must_use]
+    pub fn into_compressed(self) -> Self {
+        Self { stream: ClientStream::Compressed(Box::new(Compressed::over(self.stream))), ..self }
+    }
+
+    /// The login is done. A client that did not ask for compression goes on as it is.
+    pub fn begin_compression(&mut self) {
+        if let ClientStream::Compressed(compressed) = &mut self.stream {
+            compressed.begin(std::mem::take(&mut self.input));
+        }
+    }
+
+    /// The packet that was put last ended a result, and another follows.
+    pub fn result_ended(&mut self) {
+        if let ClientStream::Compressed(compressed) = &mut self.stream {
+            compressed.result_ended();
+        }
+    }
+
+    /// What is sent now answers the client's next command.
+    pub fn expect_command(&mut self) {
+        if let ClientStream::Compressed(compressed) = &mut self.stream {
+            compressed.expect_command();
+        }
     }
 
     /// Waits for bytes and appends them to `input`; 0 is the end. Cancel-safe.
@@ -210,7 +238,7 @@ async fn write(stream: &mut ClientStream, mut bytes: &[u8], limit: Duration) -> 
         }
         bytes = bytes.get(count..).unwrap_or_default();
     }
-    if matches!(stream, ClientStream::Tls(_)) {
+    if !matches!(stream, ClientStream::Tcp(_)) {
         timeout(limit, stream.flush()).await.map_err(|_| io::ErrorKind::TimedOut)??;
     }
     Ok(())

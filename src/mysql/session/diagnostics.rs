@@ -182,7 +182,7 @@ impl Session {
             values.insert(target[..].into(), value.into());
         }
         let sql = [b"SET ", &*texts.join(&b',')].concat();
-        let passing = Passing { answer: Answer::Query, place, statement: None };
+        let passing = Passing::of(Answer::Query, place);
         let facts = Facts { user_variables: values, ..Facts::NOTHING };
         let shard = self.any_shard();
         let report = self.run_single(shard, None, Outgoing::Built(query_packet(&sql)), passing, &facts).await?;

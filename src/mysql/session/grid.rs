@@ -1,7 +1,7 @@
 //! Small results that we make ourselves: columns of texts and numbers, as text or in the binary form of prepared statements.
 //! Out: what is in them.
 
-use protocol::mysql::capability;
+use protocol::mysql::capability::{self, status};
 use protocol::mysql::column::{ColumnDefinition, column_flag, column_type};
 use protocol::mysql::packet::put_packet_with;
 use protocol::mysql::reply::{EofPacket, OkPacket};
@@ -54,6 +54,7 @@ impl Session {
             sequence = put_packet_with(out, sequence, |out| definition(label, *shape).encode(out, capabilities));
         }
         if !deprecate_eof {
+            let status = if place.more { status | status::MORE_RESULTS } else { status };
             sequence = put_packet_with(out, sequence, |out| EofPacket { warnings: 0, status }.encode(out));
         }
         for cells in rows {

@@ -44,7 +44,7 @@ use std::task::Poll;
 
 use ::transaction::{Dialect, Transaction};
 use arc_swap::ArcSwap;
-use protocol::mysql::capability::status;
+use protocol::mysql::capability::{self, status};
 use protocol::mysql::greeting::SCRAMBLE;
 use protocol::mysql::packet::{PAYLOAD_MAX, Whole};
 use protocol::mysql::reply::OkPacket;
@@ -189,6 +189,7 @@ impl Session {
         server: MySqlServer,
         admitted: Admitted,
     ) -> Result<Self, Box<(Client, MeshError)>> {
+        let client = if client.capabilities & capability::COMPRESS == 0 { client } else { client.into_compressed() };
         let state = match mesh.mysql.fresh.settings(admitted.login.collation, server) {
             Ok(settings) => State::new(client.capabilities, settings, server),
             Err(set) => {
@@ -268,7 +269,10 @@ impl Session {
     async fn run(&mut self, sequence: u8) {
         self.put_ok(Place { sequence, more: false });
         let end = match self.client.flush().await {
-            Ok(()) => self.commands().await,
+            Ok(()) => {
+                self.client.begin_compression();
+                self.commands().await
+            }
             Err(error) => Trouble::Client(error),
         };
         match end {
@@ -320,6 +324,7 @@ impl Session {
     async fn next_command(&mut self) -> Outcome<Option<Whole>> {
         // A word that it did not ask for is read as the answer to the next command.
         self.told_up_to(1);
+        self.client.expect_command();
         loop {
             self.follow_config();
             let limit = self.config().limits.sql_bytes_max;

@@ -120,7 +120,10 @@ impl Session {
             let seen = Seen { sql: text, scanned: &scanned, literals, whole: sql };
             match self.statement(&seen, None, place).await {
                 Ok(done) if done.failed => return Ok(()),
-                Ok(done) => place.sequence = done.sequence,
+                Ok(done) => {
+                    place.sequence = done.sequence;
+                    self.client.result_ended();
+                }
                 Err(Trouble::Told(error)) => {
                     self.tell_error(self.after_what_was_told(), &error);
                     return Ok(());
@@ -239,7 +242,7 @@ impl Session {
             (None, Some(wire)) => Outgoing::Wire(wire),
             (None, None) => Outgoing::Built(query_packet(sql)),
         };
-        let passing = Passing { answer: Answer::Query, place, statement: None };
+        let passing = Passing::of(Answer::Query, place);
         let report = self.run_single(shard, Some(access), outgoing, passing, facts).await?;
         Ok(Done::of(&report))
     }

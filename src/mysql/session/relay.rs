@@ -69,12 +69,14 @@ pub(super) struct Passing {
     pub place: Place,
     /// The statement id that the client is told in place of the server's.
     pub statement: Option<u32>,
+    /// Whether the session is as its OKs say. Those of SET STATEMENT speak of variables that are back to what they were.
+    pub learns: bool,
 }
 
 impl Passing {
     /// Of this kind, at this place.
     pub(super) fn of(answer: Answer, place: Place) -> Self {
-        Self { answer, place, statement: None }
+        Self { answer, place, statement: None, learns: true }
     }
 }
 
@@ -246,11 +248,16 @@ async fn pass_buffer(
                 let capabilities = backend.capabilities;
                 let Some(packet) = backend.input.get_mut(at..end) else { break };
                 let last = scanner.is_done();
+                if matches!(event, Event::Ok | Event::Eof) && !last {
+                    client.result_ended();
+                }
                 let (size, first) = (packet.len(), packet.get(HEADER).copied().unwrap_or(0));
                 let sequence = packet.get(3).copied().unwrap_or(0);
                 if let Some(ok) = look(packet, event, capabilities, report, passing, last).map_err(malformed)? {
-                    state.learn_status(ok.status);
-                    if !ok.state.is_empty() {
+                    if passing.learns {
+                        state.learn_status(ok.status);
+                    }
+                    if passing.learns && !ok.state.is_empty() {
                         note(state, report, &ok, &mut backend.memory);
                     }
                     if needs_new_layout(&ok, size, capabilities, client.capabilities) {
@@ -305,7 +312,7 @@ fn look<'a>(
         }
         Event::Ok => {
             if passing.place.more && last {
-                more_follows(payload, false);
+                set_flag(payload, false, status::MORE_RESULTS, true);
             }
             let first = payload.first().copied().unwrap_or_default();
             let ok = OkPacket::decode(payload, capabilities)?;
@@ -326,8 +333,12 @@ fn look<'a>(
             report.status = Some(flags);
             report.warnings = eof.warnings;
             report.state_pending = flags & status::SESSION_STATE_CHANGED != 0;
-            if passing.place.more && last {
-                more_follows(payload, true);
+            if report.state_pending {
+                // The client is told of what it wants to know by an OK.
+                set_flag(payload, true, status::SESSION_STATE_CHANGED, false);
+            }
+            if passing.place.more && (last || event == Event::Separator) {
+                set_flag(payload, true, status::MORE_RESULTS, true);
             }
         }
         Event::Columns(_) => report.with_rows = true,
@@ -343,10 +354,11 @@ fn look<'a>(
     Ok(None)
 }
 
-fn more_follows(payload: &mut [u8], eof: bool) {
-    let [low, _] = status::MORE_RESULTS.to_le_bytes();
-    if let Some(byte) = status_position(payload, eof).and_then(|at| payload.get_mut(at)) {
-        *byte |= low;
+/// Sets or clears a status flag in the payload of an OK or EOF.
+fn set_flag(payload: &mut [u8], eof: bool, flag: u16, on: bool) {
+    let Some(at) = status_position(payload, eof) else { return };
+    for (byte, mask) in payload.iter_mut().skip(at).zip(flag.to_le_bytes()) {
+        *byte = if on { *byte | mask } else { *byte & !mask };
     }
 }
 

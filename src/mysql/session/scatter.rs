@@ -2,7 +2,7 @@
 //! Out: what is merged how (the plan), how rows are read and written (`execution`).
 
 use bytes::Bytes;
-use protocol::mysql::capability;
+use protocol::mysql::capability::{self, status};
 use protocol::mysql::column::ColumnDefinition;
 use protocol::mysql::packet::{PAYLOAD_MAX, put_packet, put_packet_with};
 use protocol::mysql::reply::{EofPacket, OkPacket};
@@ -61,7 +61,9 @@ impl Session {
                 let merger = Merger::new(&merge.spec, window, streams.len(), limits)
                     .map_err(|error| Trouble::Told(MeshError::Internal(error.to_string())));
                 match merger {
-                    Ok(merger) => self.scatter_rows(merge, merger, limits, &mut streams, &mut sequence).await,
+                    Ok(merger) => {
+                        self.scatter_rows(merge, merger, limits, &mut streams, &mut sequence, place.more).await
+                    }
                     Err(trouble) => Err(trouble),
                 }
             }
@@ -165,10 +167,11 @@ impl Session {
         limits: Limits,
         streams: &mut [Stream],
         sequence: &mut u8,
+        more: bool,
     ) -> Outcome<u64> {
         let binary = streams.iter().any(|stream| stream.scanner.answers() == Answer::Execute);
         for number in 0..streams.len() {
-            self.scatter_head(merge, streams, number, binary, sequence).await?;
+            self.scatter_head(merge, streams, number, binary, sequence, more).await?;
         }
         let unreadable = |error: &dyn std::fmt::Display| Trouble::Told(MeshError::Internal(error.to_string()));
         let merge_error = |error: sharding::merge::MergeError| {
@@ -222,6 +225,7 @@ impl Session {
         number: usize,
         binary: bool,
         sequence: &mut u8,
+        more: bool,
     ) -> Outcome<()> {
         let expected = streams.first().and_then(|stream| stream.rows.as_ref()).map(Rows::visible);
         let Some(stream) = streams.get_mut(number) else { return Ok(()) };
@@ -254,7 +258,7 @@ impl Session {
                 return Err(internal("the end of column definitions is missing"));
             };
             if number == 0 {
-                let status = self.status();
+                let status = self.status() | if more { status::MORE_RESULTS } else { 0 };
                 *sequence = put_packet_with(&mut self.client.output, *sequence, |out| {
                     EofPacket { warnings: 0, status }.encode(out);
                 });

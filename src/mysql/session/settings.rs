@@ -80,7 +80,7 @@ impl Session {
             (None, Some(wire)) => Outgoing::Wire(wire),
             (None, None) => Outgoing::Built(query_packet(sql)),
         };
-        let passing = Passing { answer: Answer::Query, place, statement: None };
+        let passing = Passing::of(Answer::Query, place);
         let report = self.run_single(shard, None, outgoing, passing, &facts).await?;
         self.follow_autocommit().await;
         Ok(Done::of(&report))

@@ -4,7 +4,7 @@
 use protocol::mysql::command::code;
 use protocol::mysql::packet::{Outline, put_packet};
 use protocol::mysql::response::{Answer, Event};
-use sharding::lexer::{Flags, ScannedStatement, StatementKind};
+use sharding::lexer::{self, Flags, ScannedStatement, StatementKind};
 use transaction::{Access, Command, Gone, Ran, ShardIndex};
 
 use super::Session;
@@ -73,6 +73,15 @@ impl<'a> Facts<'a> {
     }
 }
 
+/// What a statement leaves behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Leaves {
+    /// What its text shows.
+    WhatItSays,
+    /// Anything: the server's report is not taken.
+    Unknown,
+}
+
 impl Session {
     /// A command that needs some shard and no transaction.
     pub(super) async fn run_plain(&mut self, outgoing: Outgoing<'_>, passing: Passing) -> Outcome<()> {
@@ -96,6 +105,8 @@ impl Session {
         passing: Passing,
         facts: &Facts<'_>,
     ) -> Outcome<Report> {
+        let for_one = self.set_for_one(facts);
+        let passing = Passing { learns: for_one.is_none(), ..passing };
         let (index, swallow) = self.enter(shard, access, facts).await?;
         let outline = Outline::of(outgoing.bytes());
         self.refuse_large(index, outline.longest)?;
@@ -121,6 +132,11 @@ impl Session {
                     self.doubt_schema(failure.code);
                 }
                 self.after(shard, &report, facts, access).await?;
+                if for_one == Some(Leaves::Unknown)
+                    && let Some(held) = self.held.iter_mut().find(|held| held.shard == shard)
+                {
+                    held.unclean = true;
+                }
                 Ok(report)
             }
             Err(trouble) => {
@@ -128,6 +144,22 @@ impl Session {
                 Err(trouble)
             }
         }
+    }
+
+    /// Whether this is SET STATEMENT ... FOR another, and what that may leave behind.
+    fn set_for_one(&self, facts: &Facts<'_>) -> Option<Leaves> {
+        if facts.kind != StatementKind::Other || !facts.is_statement() {
+            return None;
+        }
+        let tokens = lexer::tokens(facts.sql, self.dialect()).ok()?;
+        if !(tokens.is_word(0, "SET") && tokens.is_word(1, "STATEMENT")) {
+            return None;
+        }
+        let plain = ["SELECT", "INSERT", "UPDATE", "DELETE", "REPLACE", "WITH", "SHOW"];
+        let mut places = (2..tokens.list().len()).filter(|at| tokens.is_word(*at, "FOR"));
+        let inner = places.next().map_or(0, |at| at + 1);
+        let known = plain.iter().any(|word| tokens.is_word(inner, word));
+        Some(if known { Leaves::WhatItSays } else { Leaves::Unknown })
     }
 
     /// What a server would not take is not sent there. As with a server, the session ends.

@@ -133,7 +133,7 @@ impl Client {
         }
         match &self.stream {
             ClientStream::Tcp(_) => Poll::Ready(Ok(())),
-            ClientStream::Tls(_) => Pin::new(&mut self.stream).poll_flush(cx),
+            ClientStream::Tls(_) | ClientStream::Compressed(_) => Pin::new(&mut self.stream).poll_flush(cx),
         }
     }
 

@@ -2,10 +2,12 @@
 //! Out: logins that are wrong and bytes that are no message (`trouble`).
 
 mod bulk;
+mod compression;
 mod drivers;
 mod ending;
 mod extended_metadata;
 mod full_login;
+mod layouts;
 mod left;
 mod prepared;
 mod seen;

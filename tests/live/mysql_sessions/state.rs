@@ -94,6 +94,31 @@ async fn a_computed_variable_is_not_read_where_it_is_not() {
 }
 
 #[tokio::test]
+async fn what_is_set_for_one_statement_is_not_the_sessions() {
+    let split = Split::new(|config| config.section("[pool]\nsize_max = 1\nsize_min = 0")).await;
+    let [one, other] = split.ids;
+    let mut session = split.session().await;
+    session.query_drop("SET max_statement_time = 7").await.unwrap();
+    let modes: Option<String> = session.query_first("SELECT @@sql_mode").await.unwrap();
+    let for_one = "SET STATEMENT sql_mode = 'ANSI_QUOTES', max_statement_time = 4 FOR";
+    // The answers of these tell the server's variables as they are while the statement runs.
+    for sql in ["SELECT @@max_statement_time", "SELECT \"x\"", "UPDATE undeclared_nowhere SET a = 1"] {
+        session.query_drop(format!("{for_one} {sql}")).await.ok();
+        assert_eq!(session.query_first::<String, _>("SELECT \"x\"").await.unwrap().as_deref(), Some("x"));
+        for id in [one, other] {
+            let sql = format!("SELECT @@max_statement_time, @@sql_mode FROM t WHERE id = {id}");
+            let found: Option<(String, String)> = session.query_first(sql).await.unwrap();
+            assert_eq!(found, Some(("7.000000".to_owned(), modes.clone().unwrap())));
+        }
+    }
+    let refused = session.query_drop(format!("{for_one} SELECT COUNT(*) FROM t")).await;
+    assert_eq!(code(refused), 1235, "over several shards");
+    let mut later = split.session().await;
+    let found: Option<String> = later.query_first("SELECT @@max_statement_time").await.unwrap();
+    assert_eq!(found.as_deref(), Some("0.000000"), "another session on the same backend");
+}
+
+#[tokio::test]
 async fn last_insert_id_is_that_of_one_server() {
     let split = Split::new(|config| config).await;
     split

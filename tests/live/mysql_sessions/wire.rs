@@ -11,6 +11,7 @@ use protocol::mysql::greeting::Greeting;
 use protocol::mysql::login::Login;
 use protocol::mysql::packet::{Header, Whole, put_packet};
 use protocol::mysql::reply::ErrPacket;
+use protocol::mysql::response::{Answer, Scanner, Step};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -186,6 +187,33 @@ impl Wire {
             let read = timeout(PATIENCE, self.stream.read_buf(&mut self.input)).await.expect("an answer in time");
             if !matches!(read, Ok(count) if count > 0) {
                 return None;
+            }
+        }
+    }
+
+    /// Says at the login that it cannot do this.
+    pub fn without(&mut self, capabilities: Capabilities) {
+        self.capabilities &= !capabilities;
+    }
+
+    /// Runs a command and takes its whole answer, as many results as it has.
+    pub async fn whole(&mut self, code: u8, body: &[u8], answer: Answer) -> Vec<Vec<u8>> {
+        self.command(code, body).await;
+        let mut scanner = Scanner::new(answer, self.capabilities);
+        let mut packets = Vec::new();
+        loop {
+            match scanner.next_packet(&mut self.input, 1 << 30).expect("an answer that makes sense") {
+                Step::Packet { length, .. } => {
+                    assert_eq!(self.input[3], u8::try_from(packets.len() + 1).expect("few"), "packets in order");
+                    packets.push(self.input[4..length].to_vec());
+                    self.input.advance(length);
+                }
+                Step::Done => return packets,
+                Step::NeedMore | Step::Pass(_) => {
+                    let read =
+                        timeout(PATIENCE, self.stream.read_buf(&mut self.input)).await.expect("an answer in time");
+                    assert!(matches!(read, Ok(count) if count > 0), "the end after {packets:?}");
+                }
             }
         }
     }
