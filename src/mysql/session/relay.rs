@@ -341,6 +341,7 @@ fn look<'a>(
                 set_flag(payload, true, status::MORE_RESULTS, true);
             }
         }
+        Event::Separator => set_flag(payload, true, status::SESSION_STATE_CHANGED, false),
         Event::Columns(_) => report.with_rows = true,
         Event::Prepared(head) => {
             report.prepared = Some(head);
