@@ -54,7 +54,8 @@ pub fn run(places: &Places, arguments: &Arguments, files: u64) {
     };
     let tls = make_tls(places);
     if arguments.wants_way("haproxy") {
-        let way = if relays == counts { "haproxy".to_owned() } else { format!("haproxy, with {relays:?}") };
+        let way =
+            if relays == counts { "haproxy".to_owned() } else { format!("haproxy, {} at most", number(most / 2)) };
         add("any", &way, "no", relayed(places, &relays));
     }
     for protocol in ["mysql", "postgres"].into_iter().filter(|protocol| arguments.wants_protocol(protocol)) {
