@@ -26,6 +26,9 @@ pub fn bind(address: SocketAddr) -> io::Result<StdListener> {
     // Without it a restart has to wait for connections of its predecessor to leave TIME_WAIT.
     socket.set_reuse_address(true).map_err(named)?;
     socket.set_nonblocking(true).map_err(named)?;
+    // Those that are accepted inherit both, which saves three system calls each.
+    socket.set_tcp_nodelay(true).map_err(named)?;
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE)).map_err(named)?;
     socket.bind(&address.into()).map_err(named)?;
     socket.listen(BACKLOG).map_err(named)?;
     Ok(socket.into())
@@ -52,7 +55,7 @@ pub async fn accept(
                 continue;
             }
         };
-        match accepted.and_then(|(stream, peer)| Ok((ready(stream)?, peer))) {
+        match accepted.and_then(|(stream, peer)| Ok((stream.into_std()?, peer))) {
             Ok((stream, peer)) => on_client(stream, peer),
             Err(error) => {
                 tracing::warn!(%error, "accept failed");
@@ -63,9 +66,28 @@ pub async fn accept(
     Ok(())
 }
 
-fn ready(stream: tokio::net::TcpStream) -> io::Result<StdStream> {
-    stream.set_nodelay(true)?;
-    let stream = stream.into_std()?;
-    socket2::SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))?;
-    Ok(stream)
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use socket2::SockRef;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn clients_come_without_delay_and_with_keepalive() {
+        let listener = bind((Ipv4Addr::LOCALHOST, 0).into()).expect("a socket");
+        let address = listener.local_addr().expect("an address");
+        let (stop, stopped) = watch::channel(false);
+        let (seen, mut clients) = tokio::sync::mpsc::unbounded_channel();
+        let accepting = tokio::spawn(accept(listener, stopped, move |stream, peer| drop(seen.send((stream, peer)))));
+        let client = tokio::net::TcpStream::connect(address).await.expect("it listens");
+        let (stream, peer) = clients.recv().await.expect("a client");
+        assert_eq!(peer, client.local_addr().expect("an address"));
+        let socket = SockRef::from(&stream);
+        assert!(socket.tcp_nodelay().expect("an option") && socket.keepalive().expect("an option"));
+        assert_eq!(socket.tcp_keepalive_time().expect("an option"), KEEPALIVE);
+        stop.send(true).expect("it listens for that");
+        accepting.await.expect("no panic").expect("a good end");
+    }
 }

@@ -390,7 +390,8 @@ impl Session {
         }
         self.drain_client().await?;
         let settled = self.held.is_empty() && self.pin.is_none() && !self.unlearnt && !self.pin_doubt;
-        if !unsettled && !settled {
+        if !unsettled && !settled && self.transaction.status() == Status::Idle {
+            // Boxed: it is seldom, and large.
             Box::pin(self.settle()).await?;
         }
         if self.client.input.len() > before {
