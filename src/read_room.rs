@@ -1,5 +1,13 @@
 //! How much room a read from a socket is given: little while messages are small, since a small buffer costs next to nothing
-//! to take and give back, and much while they fill it, so that a large result needs few reads. Out: the buffers, the reads.
+//! to take and give back, and much while they fill it, so that a large result needs few reads. Out: whose buffers they are.
+
+use std::future::Future as _;
+use std::io;
+use std::pin::pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{BufMut as _, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 /// What a connection begins with, and goes back to: what allocators hand out from a list of the thread's own.
 const LEAST: usize = 1000;
@@ -22,14 +30,25 @@ impl ReadRoom {
         Self { bytes: LEAST, most }
     }
 
-    /// Bytes that the next read should have room for.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        self.bytes
+    /// Reads what is there behind what `input` has; ready with 0 at the end of the stream.
+    pub fn poll_read(
+        &mut self,
+        stream: &mut (impl AsyncRead + Unpin),
+        input: &mut BytesMut,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let room = self.bytes;
+        input.reserve(room);
+        // Buffers change hands and grow: a read that filled one would make the next one larger still.
+        let mut space = input.limit(room);
+        // Not `try_read`: only this way a read that leaves room counts as the last one, which saves asking in vain.
+        let count = ready!(pin!(stream.read_buf(&mut space)).poll(cx))?;
+        self.took(count, room);
+        Poll::Ready(Ok(count))
     }
 
     /// A read into this much room gave so many bytes.
-    pub fn took(&mut self, count: usize, room: usize) {
+    fn took(&mut self, count: usize, room: usize) {
         if count >= room {
             self.bytes = (self.bytes * GROWTH).min(self.most);
         } else if count < self.bytes / SPARE {
@@ -45,17 +64,17 @@ mod tests {
     #[test]
     fn large_messages_get_much_room_and_small_ones_little() {
         let mut room = ReadRoom::new(64 << 10);
-        room.took(100, room.bytes());
-        assert_eq!(room.bytes(), LEAST);
+        room.took(100, room.bytes);
+        assert_eq!(room.bytes, LEAST);
         for _ in 0..10 {
-            room.took(room.bytes(), room.bytes());
+            room.took(room.bytes, room.bytes);
         }
-        assert_eq!(room.bytes(), 64 << 10);
-        room.took(room.bytes() / 2, room.bytes());
-        assert_eq!(room.bytes(), 64 << 10);
+        assert_eq!(room.bytes, 64 << 10);
+        room.took(room.bytes / 2, room.bytes);
+        assert_eq!(room.bytes, 64 << 10);
         for _ in 0..10 {
-            room.took(50, room.bytes());
+            room.took(50, room.bytes);
         }
-        assert_eq!(room.bytes(), LEAST);
+        assert_eq!(room.bytes, LEAST);
     }
 }

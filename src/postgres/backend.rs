@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use bytes::{Buf, BufMut, BytesMut};
+use bytes::{Buf, BytesMut};
 use hashbrown::HashMap;
 use protocol::postgres::backend::{self as messages, AuthenticationRequest};
 use protocol::postgres::password::Login;
@@ -243,17 +243,9 @@ impl Backend {
 
     /// Reads what is there. Ready with 0 at the end of the stream.
     pub fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let room = self.room.bytes();
-        self.input.reserve(room);
-        // Buffers change hands and grow: a read that filled one would make the next one larger still.
-        let mut space = (&mut self.input).limit(room);
-        // Not `try_read`: only this way a read that leaves room counts as the last one, which saves asking in vain.
-        let reading = self.stream.read_buf(&mut space);
-        let done = ready!(pin!(reading).poll(cx));
-        let count = *done.as_ref().unwrap_or(&0);
-        self.room.took(count, room);
+        let count = ready!(self.room.poll_read(&mut self.stream, &mut self.input, cx))?;
         self.read += count;
-        Poll::Ready(done)
+        Poll::Ready(Ok(count))
     }
 
     /// Sends all of `output`.

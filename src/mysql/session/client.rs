@@ -1,18 +1,17 @@
 //! The client's side of a session: its stream, read buffer and write buffer, and the small packets that we write ourselves.
 //! Out: what commands mean.
 
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::io;
-use std::pin::pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Buf, BufMut, BytesMut};
+use bytes::{Buf, BytesMut};
 use protocol::mysql::capability::{self, Capabilities, status};
 use protocol::mysql::packet::{Whole, put_packet_with};
 use protocol::mysql::reply::{EofPacket, ErrPacket, OkPacket};
 use protocol::mysql::wire::WireError;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
 use super::place::Place;
@@ -119,11 +118,7 @@ impl Client {
             }
             ready!(tcp.poll_read_ready(cx))?;
         }
-        let room = self.room.bytes();
-        self.input.reserve(room);
-        let mut space = (&mut self.input).limit(room);
-        let count = ready!(pin!(self.stream.read_buf(&mut space)).poll(cx))?;
-        self.room.took(count, room);
+        let count = ready!(self.room.poll_read(&mut self.stream, &mut self.input, cx))?;
         self.read += count;
         Poll::Ready(Ok(count))
     }

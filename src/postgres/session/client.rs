@@ -2,12 +2,12 @@
 //! Out: what the messages mean.
 
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, BufMut, BytesMut};
+use bytes::{Buf, BytesMut};
 use protocol::postgres::wire::{self, WireError};
-use tokio::io::{AsyncReadExt, AsyncWrite};
+use tokio::io::AsyncWrite;
 
 use crate::listen::client_stream::ClientStream;
 use crate::read_room::ReadRoom;
@@ -109,16 +109,9 @@ impl Client {
             // No memory before there is something to put into it.
             ready!(tcp.poll_read_ready(cx))?;
         }
-        let room = self.room.bytes();
-        self.input.reserve(room);
-        let mut space = (&mut self.input).limit(room);
-        // Not `try_read`: only this way a read that leaves room counts as the last one, which saves asking in vain.
-        let reading = self.stream.read_buf(&mut space);
-        let done = ready!(pin!(reading).poll(cx));
-        let count = *done.as_ref().unwrap_or(&0);
-        self.room.took(count, room);
+        let count = ready!(self.room.poll_read(&mut self.stream, &mut self.input, cx))?;
         self.read += count;
-        Poll::Ready(done)
+        Poll::Ready(Ok(count))
     }
 
     /// Sends all of `output`.
