@@ -8,7 +8,7 @@ use siphasher::sip128::{Hasher128, SipHasher13};
 use std::hash::Hasher;
 
 /// The secret of this process under which fingerprints are computed: an unkeyed hash would invite poisoned plans.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct FingerprintKey(u64, u64);
 
 impl FingerprintKey {

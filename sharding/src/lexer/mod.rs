@@ -18,6 +18,7 @@ mod kind;
 mod number;
 mod quoted;
 mod scan;
+mod shapes;
 mod syntax;
 mod tokens;
 mod value;

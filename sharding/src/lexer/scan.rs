@@ -6,6 +6,7 @@ use super::cursor::{Cursor, Raw};
 use super::fingerprint::{Fingerprint, FingerprintKey, Writer, display};
 use super::keyword::{self, Keyword};
 use super::quoted::mesh_hint;
+use super::shapes::{Parts, Shapes};
 use super::{Dialect, Flags, LexError, MAX_LITERALS, MAX_SQL_BYTES, MAX_STATEMENTS, Span, StatementKind, TokenKind};
 
 /// Buffers larger than this are given back before the next scan.
@@ -75,6 +76,9 @@ pub struct Scan {
     pub(super) statements: Vec<ScannedStatement>,
     pub(super) literals: Vec<Literal>,
     pub(super) normalised: Vec<u8>,
+    pub(super) shapes: Shapes,
+    /// The text of a literal is part of a statement's shape.
+    fixed: bool,
 }
 
 impl Scan {
@@ -92,6 +96,11 @@ impl Scan {
         if sql.len() > MAX_SQL_BYTES {
             return Err(LexError::TooLong { bytes: sql.len(), limit: MAX_SQL_BYTES });
         }
+        let mut parts =
+            Parts { statements: &mut self.statements, literals: &mut self.literals, normalised: &mut self.normalised };
+        if self.shapes.find(sql, dialect, key, &mut parts) {
+            return Ok(());
+        }
         let mut cursor = Cursor::new(sql, dialect);
         let done = loop {
             match self.statement(&mut cursor, key) {
@@ -103,11 +112,16 @@ impl Scan {
         };
         if done.is_err() {
             self.clear();
+            return done;
         }
+        let parts =
+            Parts { statements: &mut self.statements, literals: &mut self.literals, normalised: &mut self.normalised };
+        self.shapes.keep(sql, dialect, key, &parts, self.fixed);
         done
     }
 
     fn clear(&mut self) {
+        self.fixed = false;
         self.statements.clear();
         self.literals.clear();
         self.normalised.clear();
@@ -144,11 +158,13 @@ impl Scan {
             }
             state.token(&raw, &mut self.literals)?;
         };
+        let fixed = state.fixed;
         let flags = cursor.take_flags();
         let marks = cursor.take_marks();
         if let Some(statement) = state.finish(flags, marks, key, self.literals.len()) {
             self.statements.push(statement);
         }
+        self.fixed |= fixed;
         Ok(more)
     }
 
@@ -188,6 +204,8 @@ struct Statement<'a> {
     semicolons: usize,
     placeholders: u32,
     hint: Option<Span>,
+    /// The text of a literal is part of the shape.
+    fixed: bool,
 }
 
 /// Where we are in the row list of an INSERT.
@@ -221,6 +239,7 @@ impl<'a> Statement<'a> {
             semicolons: 0,
             placeholders: 0,
             hint: None,
+            fixed: false,
         }
     }
 
@@ -305,6 +324,7 @@ impl<'a> Statement<'a> {
             _ => false,
         };
         if shape {
+            self.fixed = true;
             self.writer.literal_with_text(class, text);
         } else {
             self.writer.literal(class);
