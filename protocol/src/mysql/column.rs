@@ -76,6 +76,31 @@ pub mod column_flag {
     pub const SET: u16 = 1 << 11;
 }
 
+/// What the header of SHOW TABLES begins with; the schema's name follows.
+const TABLES_IN: &[u8] = b"Tables_in_";
+
+/// The payload of a definition in which another name stands for the schema `from`, also in the header of SHOW TABLES; `None`:
+/// it does not name that schema.
+#[must_use]
+pub fn with_schema(payload: &[u8], from: &[u8], to: &[u8]) -> Option<Vec<u8>> {
+    let mut reader = Reader::new(payload);
+    let catalog = reader.lenenc_bytes().ok()?;
+    let schema = reader.lenenc_bytes().ok()?;
+    let table = reader.lenenc_bytes().ok()?;
+    let original_table = reader.lenenc_bytes().ok()?;
+    let name = reader.lenenc_bytes().ok()?;
+    let schema = if schema == from { to } else { schema };
+    let pattern = name.strip_prefix(TABLES_IN).and_then(|rest| rest.strip_prefix(from));
+    let pattern = pattern.filter(|rest| table == b"TABLE_NAMES" && (rest.is_empty() || rest.starts_with(b" (")));
+    let label = pattern.map(|pattern| [TABLES_IN, to, pattern].concat());
+    let mut out = Vec::with_capacity(payload.len() + 2 * to.len());
+    for text in [catalog, schema, table, original_table, label.as_deref().unwrap_or(name)] {
+        put_lenenc_bytes(&mut out, text);
+    }
+    out.extend_from_slice(reader.rest());
+    (out != payload).then_some(out)
+}
+
 /// Collation id of binary strings.
 pub const BINARY_COLLATION: u16 = 63;
 
@@ -177,6 +202,43 @@ mod tests {
         for end in 0..wire.len() - 2 {
             assert!(ColumnDefinition::decode(&wire[..end], 0).is_err(), "{end}");
         }
+    }
+
+    #[test]
+    fn another_name_takes_the_place_of_a_schema_and_of_nothing_else() {
+        let mut column = ColumnDefinition {
+            schema: b"shop_0",
+            table: b"shop_0",
+            original_table: b"shop_0",
+            name: b"Tables_in_shop_0",
+            original_name: b"shop_0",
+            collation: 45,
+            length: 9,
+            kind: column_type::VAR_STRING,
+            flags: 0,
+            decimals: 0,
+        };
+        let renamed = |column: &ColumnDefinition<'_>| {
+            let mut out = Vec::new();
+            column.encode(&mut out, capability::EXTENDED_METADATA);
+            with_schema(&out, b"shop_0", b"shop").map(|out| {
+                let read = ColumnDefinition::decode(&out, capability::EXTENDED_METADATA).expect("valid");
+                (read.schema.to_vec(), read.table.to_vec(), read.name.to_vec(), read.original_name.to_vec())
+            })
+        };
+        let own = || b"shop_0".to_vec();
+        assert_eq!(renamed(&column), Some((b"shop".to_vec(), own(), b"Tables_in_shop_0".to_vec(), own())));
+        (column.schema, column.table) = (b"information_schema", b"TABLE_NAMES");
+        for (name, expected) in [
+            (&b"Tables_in_shop_0"[..], Some(&b"Tables_in_shop"[..])),
+            (b"Tables_in_shop_0 (o%)", Some(b"Tables_in_shop (o%)")),
+            (b"Tables_in_shop_01", None),
+            (b"Table_type", None),
+        ] {
+            column.name = name;
+            assert_eq!(renamed(&column).map(|read| read.2), expected.map(<[u8]>::to_vec));
+        }
+        assert_eq!(with_schema(b"\x03de", b"a", b"b"), None);
     }
 
     #[test]

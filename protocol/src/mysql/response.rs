@@ -45,7 +45,7 @@ pub enum Event {
     Infile,
     /// Text of COM_STATISTICS.
     Text,
-    /// A column definition; reported by [`Scanner::next_packet`] only.
+    /// A column definition; reported by [`Scanner::next_packet`], and [`Scanner::with_definitions`].
     Definition,
     /// A row; reported by [`Scanner::next_packet`] only.
     Row,
@@ -142,6 +142,7 @@ pub struct Scanner {
     status: Option<u16>,
     failed: bool,
     rows: u64,
+    definitions: bool,
 }
 
 impl Scanner {
@@ -165,7 +166,15 @@ impl Scanner {
             status: None,
             failed: false,
             rows: 0,
+            definitions: false,
         }
+    }
+
+    /// Reports column definitions from [`Scanner::next`] too.
+    #[must_use]
+    pub fn with_definitions(mut self) -> Self {
+        self.definitions = true;
+        self
     }
 
     /// Rewrites sequence numbers in place, counting from `first`: for an answer that goes on where another ended.
@@ -263,7 +272,8 @@ impl Scanner {
                 return Ok(if at == 0 { Step::NeedMore } else { Step::Pass(at) });
             }
             let first = if header.length == 0 { None } else { first };
-            if self.stepped_over(header.length, first)? {
+            let reported = self.definitions && self.is_at_definition(header.length, first);
+            if !reported && self.stepped_over(header.length, first)? {
                 self.consume_header(buffer, at, header);
                 at += HEADER;
                 self.skip = header.length;
@@ -273,8 +283,28 @@ impl Scanner {
             if at > 0 {
                 return Ok(Step::Pass(at));
             }
-            return self.whole(buffer, header);
+            return if reported { self.definition(buffer, header) } else { self.whole(buffer, header) };
         }
+    }
+
+    fn is_at_definition(&self, length: usize, first: Option<u8>) -> bool {
+        let phase = match self.phase {
+            Phase::Definitions { .. } | Phase::PreparedParameters { .. } | Phase::PreparedColumns { .. } => true,
+            // What ends the list is shorter than any definition.
+            Phase::FieldList => first != Some(0xfe),
+            _ => false,
+        };
+        phase && first != Some(0xff) && (1..PAYLOAD_MAX).contains(&length)
+    }
+
+    fn definition(&mut self, buffer: &mut [u8], header: Header) -> Result<Step, WireError> {
+        let length = HEADER + header.length;
+        if buffer.len() < length {
+            return Ok(Step::NeedMore);
+        }
+        self.consume_header(buffer, 0, header);
+        self.count_definition();
+        Ok(Step::Packet { length, event: Event::Definition })
     }
 
     /// Like [`Scanner::next`], but packet by packet: every row and definition is reported, and has to be whole.

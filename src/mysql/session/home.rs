@@ -17,6 +17,8 @@ pub(super) struct Home {
     /// It has one shard, which has its name: statements go there as they came.
     relay: bool,
     default_shard: ShardIndex,
+    /// What it is called.
+    name: Arc<[u8]>,
     /// What its shards call it.
     schemas: Box<[Arc<[u8]>]>,
 }
@@ -35,6 +37,7 @@ impl Home {
             database: number,
             relay: database.is_none_or(|d| d.shards.len() == 1 && d.shards.iter().all(|s| s.database == d.name)),
             default_shard: default_shard.unwrap_or(0),
+            name: Arc::from(database.map(|database| database.name.as_bytes()).unwrap_or_default()),
             schemas: shards.iter().map(|shard| Arc::from(shard.database.as_bytes())).collect(),
             config: Arc::clone(config),
         }
@@ -74,6 +77,12 @@ impl Session {
     /// The shard for what is nowhere declared.
     pub(super) fn default_shard(&self) -> ShardIndex {
         self.home.default_shard
+    }
+
+    /// What a shard calls the logical database and what it is called here, if these differ.
+    pub(super) fn renaming(&self, shard: ShardIndex) -> Option<[Arc<[u8]>; 2]> {
+        let physical = self.schema_on(shard).filter(|physical| **physical != self.home.name)?;
+        Some([Arc::clone(physical), Arc::clone(&self.home.name)])
     }
 
     /// What a shard calls the logical database.

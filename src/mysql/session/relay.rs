@@ -2,6 +2,7 @@
 //! What an OK says about the session is learnt on the way. Out: choosing backends, our own answers.
 
 use std::io;
+use std::sync::Arc;
 
 use super::client::Client;
 use super::held::Held;
@@ -14,7 +15,8 @@ use crate::error_code::MeshError;
 use crate::interrupt::{Halt, Reason};
 use crate::mysql::backend::MySqlBackend;
 use protocol::mysql::capability::{self, status};
-use protocol::mysql::packet::{HEADER, Header, put_packet_with};
+use protocol::mysql::column::with_schema;
+use protocol::mysql::packet::{HEADER, Header, put_packet, put_packet_with};
 use protocol::mysql::reply::{ErrPacket, OkPacket, status_position};
 use protocol::mysql::response::{Answer, Event, PreparedHead, Scanner, Step};
 
@@ -91,8 +93,12 @@ impl Session {
         if passing.place.sequence != first {
             scanner = scanner.renumbered(passing.place.sequence);
         }
+        let renaming = self.held.get(index).and_then(|held| self.renaming(held.shard));
+        if renaming.is_some() {
+            scanner = scanner.with_definitions();
+        }
         let before = scanner.next_sequence();
-        let relayed = self.relay_until(index, passing, &mut scanner).await;
+        let relayed = self.relay_until(index, passing, &mut scanner, renaming).await;
         if let Err(fault) = &relayed {
             let after = scanner.next_sequence();
             let known = scanner.is_between_packets() && !(matches!(fault, Fault::Malformed(_)) && after != before);
@@ -128,7 +134,13 @@ impl Session {
         }
     }
 
-    async fn relay_until(&mut self, index: usize, passing: Passing, scanner: &mut Scanner) -> Result<Report, Fault> {
+    async fn relay_until(
+        &mut self,
+        index: usize,
+        passing: Passing,
+        scanner: &mut Scanner,
+        renaming: Option<[Arc<[u8]>; 2]>,
+    ) -> Result<Report, Fault> {
         let Self { client, held, state, entry, mesh, overdue, .. } = self;
         let missing = || Fault::Backend(io::ErrorKind::NotFound.into());
         let held: &mut Held = held.get_mut(index).ok_or_else(missing)?;
@@ -137,7 +149,7 @@ impl Session {
         let mut report = Report::default();
         let mut killed = false;
         loop {
-            if pass_buffer(client, backend, state, scanner, &mut report, passing).await? {
+            if pass_buffer(client, backend, state, scanner, &mut report, passing, renaming.as_ref()).await? {
                 let numbers = [scanner.next_sequence(), scanner.next_server_sequence()];
                 scanner.infile_sent(Box::pin(pass_file(client, backend, numbers)).await?);
             }
@@ -234,6 +246,7 @@ async fn pass_buffer(
     scanner: &mut Scanner,
     report: &mut Report,
     passing: Passing,
+    renaming: Option<&[Arc<[u8]>; 2]>,
 ) -> Result<bool, Fault> {
     let malformed = |error| Fault::Malformed(io::Error::other(error));
     let mut at = 0;
@@ -253,6 +266,17 @@ async fn pass_buffer(
                 }
                 let (size, first) = (packet.len(), packet.get(HEADER).copied().unwrap_or(0));
                 let sequence = packet.get(3).copied().unwrap_or(0);
+                if event == Event::Definition
+                    && let Some([physical, logical]) = renaming
+                    && let Some(renamed) = with_schema(packet.get(HEADER..).unwrap_or_default(), physical, logical)
+                {
+                    let before = backend.input.get(..at).unwrap_or_default();
+                    client.output.extend_from_slice(before);
+                    put_packet(&mut client.output, sequence, &renamed);
+                    backend.consume(end);
+                    at = 0;
+                    continue;
+                }
                 if let Some(ok) = look(packet, event, capabilities, report, passing, last).map_err(malformed)? {
                     if passing.learns {
                         state.learn_status(ok.status);

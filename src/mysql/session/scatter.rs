@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use protocol::mysql::capability::{self, status};
-use protocol::mysql::column::ColumnDefinition;
+use protocol::mysql::column::{ColumnDefinition, with_schema};
 use protocol::mysql::packet::{PAYLOAD_MAX, put_packet, put_packet_with};
 use protocol::mysql::reply::{EofPacket, OkPacket};
 use protocol::mysql::response::{Answer, Event, Scanner};
@@ -229,6 +229,7 @@ impl Session {
     ) -> Outcome<()> {
         let expected = streams.first().and_then(|stream| stream.rows.as_ref()).map(Rows::visible);
         let Some(stream) = streams.get_mut(number) else { return Ok(()) };
+        let renaming = self.renaming(stream.shard);
         let (Event::Columns(count), _) = self.stream_packet(stream, PAYLOAD_MAX).await? else {
             return Err(internal("a shard answered without columns"));
         };
@@ -250,7 +251,8 @@ impl Session {
                 ColumnDefinition::decode(&bytes, layout).map_err(|_| internal("a bad column definition"))?;
             columns.push(Column::of(&definition));
             if number == 0 && position < visible {
-                *sequence = put_packet(&mut self.client.output, *sequence, &bytes);
+                let renamed = renaming.as_ref().and_then(|[from, to]| with_schema(&bytes, from, to));
+                *sequence = put_packet(&mut self.client.output, *sequence, renamed.as_deref().unwrap_or(&bytes));
             }
         }
         if self.client.capabilities & capability::DEPRECATE_EOF == 0 {

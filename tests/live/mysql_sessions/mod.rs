@@ -10,6 +10,7 @@ mod full_login;
 mod layouts;
 mod left;
 mod prepared;
+mod renamed;
 mod seen;
 mod state;
 mod waiting;
