@@ -457,7 +457,7 @@ impl Session {
             None => (self.shard_of_cursor(name)?, StatementKind::Fetch, Effects::default(), None, None, None),
         };
         if let Some(aim) = aim {
-            self.strike(aim)?;
+            Box::pin(self.strike(aim)).await?;
         }
         let index = match self.ready_target(shard) {
             Some(index) => index,

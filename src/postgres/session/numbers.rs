@@ -3,6 +3,7 @@
 //! Out: the signal itself (`interrupt`). Invariant: a number that a session has learnt hits no other session's backend.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use protocol::postgres::frontend::Bind;
 use protocol::postgres::{Audience, oid, write};
@@ -26,6 +27,9 @@ use crate::postgres::statements::Lexed;
 /// the backend.
 const TELL_PROCESSES: [&str; 5] = ["pg_stat_", "pg_locks", "pg_blocking_pids", "pg_safe_snapshot_", "pg_replication_"];
 
+/// How often it is looked whether a session has ended.
+const LOOK_PAUSE: Duration = Duration::from_millis(5);
+
 /// A statement that does nothing but signal a session.
 pub struct Signal {
     /// Whom, and how.
@@ -39,6 +43,8 @@ pub struct Signal {
 pub struct Aim {
     session: u32,
     reason: Reason,
+    /// How long its end is waited for.
+    wait: Option<Duration>,
 }
 
 /// Who is named in the call.
@@ -55,6 +61,8 @@ struct Call {
     named: Named,
     range: Range<usize>,
     argument: Range<usize>,
+    /// What the caller waits at most, in milliseconds.
+    timeout: Option<u64>,
 }
 
 impl Session {
@@ -89,7 +97,9 @@ impl Session {
         }
         let dialect = Dialect::Postgres(self.modes);
         let Ok(tokens) = lexer::tokens(text, dialect) else { return Ok(None) };
-        let Some(Call { function, named, range, argument }) = call_alone(&tokens, dialect) else { return Ok(None) };
+        let Some(Call { function, named, range, argument, timeout }) = call_alone(&tokens, dialect) else {
+            return Ok(None);
+        };
         let number = match named {
             Named::Number(number) => Some(number),
             Named::Myself => Some(i64::from(self.entry.id)),
@@ -97,6 +107,7 @@ impl Session {
         };
         let reason = if function == "pg_terminate_backend" { Reason::Session } else { Reason::Query };
         let Some(aim) = number.map(|number| self.aim(number, reason)).transpose()?.flatten() else { return Ok(None) };
+        let aim = Aim { wait: timeout.filter(|timeout| *timeout > 0).map(Duration::from_millis), ..aim };
         let mut edits = Edits::new();
         let answer = match named {
             // The parameter stays: the client binds it.
@@ -113,7 +124,7 @@ impl Session {
 
     /// Signals, and gives the client the server's answer.
     pub(super) async fn send_signal(&mut self, signal: Signal) -> Result<Done, Fault> {
-        self.strike(signal.aim)?;
+        self.strike(signal.aim).await?;
         let mut frame = Vec::with_capacity(signal.spliced.text.len() + 6);
         write::query(&mut frame, &signal.spliced.text);
         let what = Forwarded::query(Effects::default(), None, false, Audience::Client);
@@ -137,20 +148,42 @@ impl Session {
             let what = if reason == Reason::Session { "terminate process" } else { "cancel query" };
             return Err(MeshError::NotPermitted(format!("permission denied to {what}")).into());
         }
-        Ok(Some(Aim { session: number, reason }))
+        Ok(Some(Aim { session: number, reason, wait: None }))
     }
 
     /// Signals a session. A signal to this one takes effect at once.
-    pub(super) fn strike(&self, aim: Aim) -> Result<(), Fault> {
+    pub(super) async fn strike(&self, aim: Aim) -> Result<(), Fault> {
         if aim.session != self.entry.id {
             if let Some(session) = self.mesh.sessions.get(aim.session) {
                 session.interrupt.raise(aim.reason);
             }
-            return Ok(());
+            return match aim.wait {
+                Some(wait) => self.until_gone(aim.session, wait).await,
+                None => Ok(()),
+            };
         }
         match aim.reason {
             Reason::Session => Err(Stop::Fatal(MeshError::SessionKilled).into()),
             _ => Err(MeshError::QueryCancelled("canceling statement due to user request".to_owned()).into()),
+        }
+    }
+}
+
+impl Session {
+    /// Waits until a session has ended. A server would give false and a warning where it has not.
+    async fn until_gone(&self, session: u32, wait: Duration) -> Result<(), Fault> {
+        let gone = async {
+            while self.mesh.sessions.get(session).is_some() {
+                tokio::time::sleep(LOOK_PAUSE).await;
+            }
+        };
+        match self.entry.interrupt.guard_statement(tokio::time::timeout(wait, gone)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => {
+                let text = format!("session {session} did not terminate within {} milliseconds", wait.as_millis());
+                Err(MeshError::Limit(text).into())
+            }
+            Err(halt) => Err(self.halted(halt)),
         }
     }
 }
@@ -260,10 +293,18 @@ fn call_alone(tokens: &Tokens, dialect: Dialect) -> Option<Call> {
         types.iter().find(|word| tokens.is_word(last + 2, word))?;
         last += 2;
     }
-    if kind(tokens, last + 1)? != TokenKind::RightParenthesis {
+    let (mut close, mut timeout) = (last + 1, None);
+    if kind(tokens, close)? == TokenKind::Comma && function == "pg_terminate_backend" {
+        let token = tokens.list().get(close + 1)?;
+        let TokenKind::Literal(class) = token.kind else { return None };
+        let Value::Int(most) = literal(tokens.text(token), class, dialect) else { return None };
+        timeout = Some(u64::try_from(most).ok()?);
+        close += 2;
+    }
+    if kind(tokens, close)? != TokenKind::RightParenthesis {
         return None;
     }
-    let mut end = last + 2;
+    let mut end = close + 1;
     if tokens.is_word(end, "as") {
         end += 1;
     }
@@ -274,8 +315,8 @@ fn call_alone(tokens: &Tokens, dialect: Dialect) -> Option<Call> {
         end += 1;
     }
     let whole = end == tokens.list().len();
-    let (range, argument) = (bytes(tokens, first, last + 1)?, bytes(tokens, argument, last)?);
-    whole.then_some(Call { function, named, range, argument })
+    let (range, argument) = (bytes(tokens, first, close)?, bytes(tokens, argument, last)?);
+    whole.then_some(Call { function, named, range, argument, timeout })
 }
 
 #[cfg(test)]
@@ -325,7 +366,8 @@ mod tests {
         for other in [
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity",
             "SELECT pg_terminate_backend(12), 1",
-            "SELECT pg_terminate_backend(12, 500)",
+            "SELECT pg_terminate_backend(12, -1)",
+            "SELECT pg_cancel_backend(12, 500)",
             "SELECT pg_terminate_backend(12) WHERE false",
             "SELECT mine.pg_terminate_backend(12)",
         ] {

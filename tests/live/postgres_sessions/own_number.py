@@ -91,6 +91,16 @@ def signalled():
     assert one.is_silent(0.2)
     assert other.rows(f"SELECT pg_terminate_backend({one.process})") == [(b"t",)]
     assert [answer[0] for answer in one.answer() if answer[0] != "T"] == ["E", "end"]
+    # Its end is waited for, if that is asked for.
+    for ask in (
+        lambda number: [query(f"SELECT pg_terminate_backend({number}, 20000) AS ended")],
+        lambda number: [parse("SELECT pg_terminate_backend($1, 20000)"), bind([number]), execute(), SYNC],
+        lambda number: [query(f"SELECT pg_terminate_backend({number}, 0)")],
+    ):
+        one = connect()
+        answers = other.ask(*ask(one.process))
+        assert ("D", b"t") in answers, answers
+        ends(one)
     # One that is gone, and one that never was, are told as a server does.
     for gone in (one.process, 1 << 30):
         answers = other.ask(query(f"SELECT pg_terminate_backend({gone})"))

@@ -4,6 +4,7 @@
 mod clients_gone;
 mod down_at_start;
 mod faulty_start;
+mod json_log;
 mod late_cancels;
 mod login;
 mod malformed_admin;
