@@ -2,7 +2,7 @@
 //! share them on a backend too. The names on backends are ours.
 //! Out: which session calls a statement by which name.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use dashmap::DashMap;
@@ -25,6 +25,8 @@ pub struct Statement {
     pub server_types: OnceLock<Box<[u32]>>,
     /// Body of the `RowDescription` that a server told (text formats), `None` inside for a statement without rows.
     pub columns: OnceLock<Option<Box<[u8]>>>,
+    /// DDL changed what it returns: who has had it described would read the rows of a new one by the old columns.
+    stale: AtomicBool,
     origin: Weak<Statements>,
     identity: Identity,
 }
@@ -99,6 +101,17 @@ impl Statement {
         self.identity.scope
     }
 
+    /// Whether DDL changed what it returns since it was prepared.
+    #[must_use]
+    pub fn is_stale(&self) -> bool {
+        self.stale.load(Ordering::Relaxed)
+    }
+
+    /// A server said so.
+    pub fn set_stale(&self) {
+        self.stale.store(true, Ordering::Relaxed);
+    }
+
     /// Its name on every backend.
     #[must_use]
     pub fn name(&self) -> &[u8] {
@@ -159,6 +172,7 @@ impl Statements {
             lexed,
             server_types: OnceLock::new(),
             columns: OnceLock::new(),
+            stale: AtomicBool::new(false),
             origin: Arc::downgrade(self),
             identity,
         });

@@ -48,6 +48,10 @@ pub struct Batch {
     pub effects: Effects,
     /// Behind the `Bind` that is handled come its Execute and a `Sync`, and nothing else.
     pub last_bind: bool,
+    /// Behind the `Bind` that is handled comes a `Describe` of a portal.
+    pub described: bool,
+    /// Several statements were bound.
+    pub mixed: bool,
     /// A COPY from the client goes to this shard.
     pub copy: Option<ShardIndex>,
     /// A transaction ended in the middle of it, and with it every portal.
@@ -66,6 +70,11 @@ pub fn ends_next(mut rest: &[u8]) -> bool {
         first => first,
     };
     first == Some(b'E') && next() == Some(b'S')
+}
+
+/// Whether these bytes, which follow a `Bind`, ask what its portal gives.
+pub fn describes_next(rest: &[u8]) -> bool {
+    rest.first() == Some(&b'D') && rest.get(wire::HEADER_BYTES) == Some(&b'P')
 }
 
 /// A `Parse` that was not sent yet.
@@ -104,6 +113,8 @@ impl Batch {
         self.bound = None;
         self.effects = Effects::default();
         self.last_bind = false;
+        self.described = false;
+        self.mixed = false;
         self.copy = None;
         self.without_portals = false;
     }

@@ -163,6 +163,10 @@ impl Session {
             // DDL changed what it returns; it must be parsed anew, here and under a new number.
             backend.memory.untracked = true;
             self.front.statements.schema_changed();
+            // Which of several it was is not known.
+            if let Some(statement) = self.course.last.as_ref().filter(|_| !self.batch.mixed) {
+                statement.set_stale();
+            }
         }
         self.batch.parses.clear();
         self.notes.parsed = 0;

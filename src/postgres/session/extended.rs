@@ -22,6 +22,9 @@ use crate::error_code::MeshError;
 use crate::metrics::Tier;
 use crate::postgres::statements::{Lexed, Statement, name_of};
 
+/// Most statements that are remembered as not run since their Parse.
+const UNPROVEN_MAX: usize = 256;
+
 fn lossy(name: &[u8]) -> String {
     String::from_utf8_lossy(name).into_owned()
 }
@@ -220,6 +223,9 @@ impl Session {
         if backend.memory.uses(statement.number) {
             if for_client {
                 backend.pipeline.insert(answer::PARSE_COMPLETE);
+                if self.unproven.len() < UNPROVEN_MAX {
+                    self.unproven.push(statement.number);
+                }
             }
             return Ok(());
         }
@@ -251,6 +257,8 @@ impl Session {
             self.say(answer::BIND_COMPLETE);
             return self.set_portal(bind.portal, Portal::Session { statement, ran: false });
         }
+        let statement =
+            if statement.is_stale() && !deferred { self.renewed(bind.statement, &statement)? } else { statement };
         // By other settings it may mean something else, unless it was read before.
         let rescoped = if bind.statement.is_empty() { None } else { self.rescoped(&statement) };
         let (original, statement) = match rescoped {
@@ -315,10 +323,13 @@ impl Session {
         let index = self.target(shard, access).await?;
         let alone = self.guard_sequences(index, taking.as_deref(), asks, access, true);
         let there = |original: &Arc<Statement>| self.held[index].lease.memory.statements.contains_key(&original.number);
-        let statement = original.filter(there).unwrap_or(statement);
+        let mut statement = original.filter(there).unwrap_or(statement);
         // With an error in it, it fails as the client wrote it.
         if !self.has(index, bind.statement, &statement) {
             Box::pin(self.supply(index, bind.statement, &statement, Audience::ClientErrors)).await?;
+        }
+        if !self.unproven.is_empty() && instead.is_none() {
+            statement = Box::pin(self.prove(index, statement, bind)).await?;
         }
         for named in naming.iter().flat_map(|naming| &naming.statements) {
             self.supply(index, b"i", named, Audience::ClientErrors).await?;
@@ -335,6 +346,7 @@ impl Session {
             write::bind_as(&mut backend.output, bind.portal, statement.name(), bind.tail);
         }
         backend.pipeline.sent(Sent::Bind, Audience::Client);
+        self.batch.mixed |= self.batch.bound.is_some_and(|before| before != statement.number);
         self.batch.bound = Some(statement.number);
         self.course.last = Some(Arc::clone(&statement));
         if access == Access::Write && !self.batch.wrote.contains(&shard) {

@@ -33,6 +33,7 @@ mod sequences;
 mod settle;
 mod simple;
 mod spread;
+mod stale;
 mod startup;
 mod verbs;
 mod waiting;
@@ -130,6 +131,8 @@ struct Session {
     set_on: Option<ShardIndex>,
     /// Grows whenever settings may have changed.
     set_epoch: u64,
+    /// Statements whose Parse a backend was spared, because it had them, and that were not run since.
+    unproven: Vec<u64>,
     /// What its plans depend on.
     scope: Option<route::Scope>,
     /// The counters of its worker.
@@ -217,6 +220,7 @@ pub(super) async fn run(
         meaning: meaning::Meaning::default(),
         custom: Vec::new(),
         taken: Taken::default(),
+        unproven: Vec::new(),
         sequences_at: None,
         set_on: None,
         set_epoch: 0,
@@ -265,6 +269,7 @@ impl Session {
                 Next::Message(total) => {
                     if bytes.first() == Some(&b'B') {
                         self.batch.last_bind = batch::ends_next(&bytes[total..]);
+                        self.batch.described = batch::describes_next(&bytes[total..]);
                     }
                     self.midway = true;
                     self.on_message(&bytes[..total]).await?;

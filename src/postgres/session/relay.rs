@@ -17,6 +17,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::client::Client;
 use super::parts::Edited;
+use super::stale::is_stale;
 use crate::deadline::Deadline;
 use crate::interrupt::{Halt, Interrupt};
 use crate::postgres::backend::{Backend, Cancel};
@@ -166,8 +167,7 @@ impl Observer for Notes {
                 } else if !self.ended_untried {
                     self.fatal |= fields.is_fatal();
                     self.client_error = Some(fields.sqlstate());
-                    self.stale_statement |=
-                        fields.sqlstate() == *b"0A000" && fields.get(b'R') == Some(b"RevalidateCachedQuery");
+                    self.stale_statement |= is_stale(&fields);
                 }
             }
             b'S' => {

@@ -141,3 +141,26 @@ async fn random_pipelines_get_the_same_answers_from_two_shards() {
     script("pipes.py", &place.mesh, &place.sharded).await;
     place.mesh.signal(dbmesh::demo::keeper::StopSignal::Kill);
 }
+
+#[tokio::test]
+async fn prepared_statements_after_others_changed_their_tables() {
+    let database = Database::new(ServerKind::Postgres, 1).await;
+    let mesh: &'static RunningMesh =
+        Box::leak(Box::new(MeshConfig::with(&database).section("[pool]\nsize_max = 1").start()));
+    script("changed.py", mesh, &database).await;
+
+    // tokio-postgres reads rows by the columns that it was told when it prepared.
+    database.everywhere("CREATE TABLE moved (a INT); INSERT INTO moved VALUES (1)").await;
+    let client = mesh.postgres(&database.name).await;
+    let select = client.prepare("SELECT * FROM moved").await.expect("prepared");
+    assert_eq!(client.query_one(&select, &[]).await.expect("a row").get::<_, i32>(0), 1);
+    database.everywhere("ALTER TABLE moved ALTER a TYPE text USING 'word'").await;
+    for _ in 0..2 {
+        let error = client.query_one(&select, &[]).await.expect_err("of other columns");
+        let error = error.as_db_error().expect("the server's");
+        assert_eq!((error.code().code(), error.routine()), ("0A000", Some("RevalidateCachedQuery")), "{error:?}");
+    }
+    let select = client.prepare("SELECT * FROM moved").await.expect("prepared anew");
+    assert_eq!(client.query_one(&select, &[]).await.expect("a row").get::<_, &str>(0), "word");
+    mesh.signal(dbmesh::demo::keeper::StopSignal::Kill);
+}
