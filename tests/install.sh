@@ -153,12 +153,32 @@ if [[ "$purpose" =~ ^(test|drivers)$ ]]; then
     fi
 fi
 
+# rust_suite CRATE ARGUMENTS...: builds the tests that the crate's package holds and lists the programs in suites/CRATE.programs.
+rust_suite() {
+    local crate="$1" found copy
+    shift
+    found="$(cargo metadata --locked --format-version 1 --all-features --manifest-path "$drivers/rust/Cargo.toml" |
+        python3 "$drivers/rust/source_of.py" "$crate")"
+    copy="$full/suites/$(basename "$found")"
+    cp -r "$found" "$copy"
+    # Not a member of the workspace that the build's folder may lie in.
+    grep -q '^\[workspace\]' "$copy/Cargo.toml" || printf '\n[workspace]\n' >>"$copy/Cargo.toml"
+    # The address and the login of the server are written into these tests.
+    find "$copy/tests" -name '*.rs' -exec sed -i \
+        -e 's/"127\.0\.0\.1:5433"/std::env::var("PGADDRESS").unwrap()/' \
+        -e 's/"user=postgres/"user=postgres password=app/' {} +
+    cargo test --no-run --manifest-path "$copy/Cargo.toml" --target-dir "$full/rust" --message-format=json "$@" |
+        python3 "$drivers/rust/test_programs.py" >"$full/suites/$crate.programs"
+}
+postgres_types="with-bit-vec-0_8,with-chrono-0_4,with-eui48-1,with-geo-types-0_7,with-serde_json-1,with-time-0_3,with-uuid-1"
+
 # What only the whole matrix needs: all that is compiled, and the packages in which drivers ship their own tests.
 if [[ "$purpose" == drivers ]]; then
     full="$build/drivers"
     mkdir -p "$full"
     full="$(cd "$full" && pwd)"
-    made_from="$(find "$drivers"/{python,go,java,rust} -type f ! -name '*.pyc' | LC_ALL=C sort | xargs cat | sha256sum)"
+    made_from="$(find "$drivers"/{go,java,rust} "$drivers"/python/*.txt "${BASH_SOURCE[0]}" -type f ! -name '*.pyc' |
+        LC_ALL=C sort | xargs cat | sha256sum)"
     if [[ "$(cat "$full/made-from" 2>/dev/null)" != "$made_from" ]]; then
         echo "tests/install.sh: building drivers into $full" >&2
         python3 -m venv --clear "$full/python"
@@ -167,14 +187,24 @@ if [[ "$purpose" == drivers ]]; then
         rm -rf "$full/suites"
         mkdir -p "$full/suites"
         while read -r suite; do
-            "${pip[@]}" download --no-deps --no-binary :all: --dest "$full/suites" "$suite" >&2
+            "${pip[@]}" download --no-deps --no-binary "${suite%%==*}" --dest "$full/suites" "$suite" >&2
         done < <(grep -v '^#' "$drivers/python/suites.txt")
+        mvn --quiet --batch-mode -f "$drivers/java/suite/pom.xml" dependency:copy-dependencies \
+            -DoutputDirectory="$full/suites/pgjdbc-jars" >&2
+        mv "$full"/suites/pgjdbc-jars/*-src.tar.gz "$full/suites"
         for archive in "$full"/suites/*.tar.gz; do tar -xzf "$archive" -C "$full/suites"; done
+        mkdir -p "$full/suites/pgjdbc-classes"
+        cp -r "$full"/suites/postgresql-*-src/src/test/resources/. "$full/suites/pgjdbc-classes"
+        find "$full"/suites/postgresql-*-src/src/test/java -name '*.java' -print0 |
+            xargs -0 javac -nowarn -parameters -cp "$full/suites/pgjdbc-jars/*" -d "$full/suites/pgjdbc-classes" 2>&1 |
+            { grep -v '^Note: ' >&2 || true; }
         (cd "$drivers/go" && go build -o "$full/go-cases" .) >&2
         rm -rf "$full/java"
         mvn --quiet --batch-mode -f "$drivers/java/pom.xml" dependency:copy-dependencies -DoutputDirectory="$full/java" >&2
         javac -cp "$full/java/*" -d "$full/java" "$drivers/java/Cases.java" >&2
         cargo build --locked --manifest-path "$drivers/rust/Cargo.toml" --target-dir "$full/rust" >&2
+        rust_suite mysql_async --no-default-features --features default-rustls-ring
+        rust_suite tokio-postgres --features "$postgres_types"
         echo "$made_from" >"$full/made-from"
     fi
 fi

@@ -96,6 +96,11 @@ impl Explained {
             .find(|key| self.0.contains_key(key))
     }
 
+    /// Whether the reason says that the case is the same at times.
+    pub fn comes_and_goes(&self, key: &(String, String, String)) -> bool {
+        self.0.get(key).is_some_and(|reason| reason.starts_with("at times: "))
+    }
+
     /// The entries of these programs (and those of every program, when `all`).
     pub fn keys(&self, programs: &[&str], all: bool) -> Vec<(String, String, String)> {
         let wanted = |program: &str| programs.contains(&program) || (all && program == "*");
@@ -115,7 +120,9 @@ fn verdicts_of_the_matrix() {
     let spoken = Spoken::read("# x\n## one\ndrivers_two\n## two\n# end\n", Way::Sharded).expect("whole");
     assert_eq!(spoken.cases, [("one".to_owned(), vec!["drivers_one".to_owned()]), ("two".to_owned(), vec![])]);
     assert!(Spoken::read("# x\n## one\n", Way::Direct).is_err());
-    let explained = Explained::read("# why\n\npg8000 | * | case | reason\n");
+    let explained = Explained::read("# why\n\npg8000 | * | case | reason\npg | * | case | at times: reason\n");
+    let comes_and_goes = |name| explained.find(name, Way::Sharded, "case").map(|key| explained.comes_and_goes(&key));
+    assert_eq!((comes_and_goes("pg8000"), comes_and_goes("pg")), (Some(false), Some(true)));
     assert!(explained.find("pg8000", Way::Sharded, "case").is_some());
     assert!(explained.find("psycopg", Way::Sharded, "case").is_none());
 }

@@ -16,9 +16,17 @@ pub const WHOLE: &str = "drivers_one";
 pub const SHARDED: &str = "drivers_two";
 /// Databases that drivers' own suites ask for by name, beside [`WHOLE`].
 const SUITES: [(ServerKind, &[&str]); 2] = [
-    (ServerKind::MariaDb, &["mysql", "test1", "test2", "gotest"]),
-    (ServerKind::Postgres, &["postgres", "app", "pqgo", "pgx_test"]),
+    (ServerKind::MariaDb, &["mysql", "test1", "test2", "gotest", "sqlalchemy", "test_schema"]),
+    (
+        ServerKind::Postgres,
+        &["postgres", "app", "pqgo", "pgx_test", "pass_user", "test", "sqlalchemy", "pg8000_scram_sha_256"],
+    ),
 ];
+/// Users that suites for PostgreSQL ask for, beside [`USER`], with its password, and with all rights.
+const SUITE_USERS: [&str; 3] = ["postgres", "pqgo", "test"];
+/// One that the suite of tokio-postgres asks for, and one that the suite of pg8000 creates on the server: dbmesh's users are
+/// those of its configuration.
+const PASS_USERS: [(&str, &str); 2] = [("pass_user", "password"), ("boltzmann", "cha\u{ff6f}s")];
 
 /// How a program reaches its database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -105,8 +113,8 @@ impl Place {
         }
         let _ = write!(text, "\n[versions]\npostgres = \"{}\"\n", version(&direct[1]).await);
         if suites {
-            for name in ["postgres", "pqgo"] {
-                let _ = write!(text, "\n[[user]]\nname = \"{name}\"\npassword = \"{USER}\"\n");
+            for (name, password) in SUITE_USERS.map(|name| (name, USER)).into_iter().chain(PASS_USERS) {
+                let _ = write!(text, "\n[[user]]\nname = \"{name}\"\npassword = \"{password}\"\n");
             }
         }
         let direct = direct.try_into().expect("one of each kind");
@@ -179,20 +187,19 @@ impl Certificate {
     }
 }
 
-/// The program's user, with all rights.
+/// The program's users, with all rights.
 async fn prepare_server(server: &Server) {
-    let statements: &[&str] = match server.kind {
+    match server.kind {
         ServerKind::MariaDb => {
-            &["CREATE USER app@'%' IDENTIFIED BY 'app'", "GRANT ALL PRIVILEGES ON *.* TO app@'%' WITH GRANT OPTION"]
+            execute(server, None, "CREATE USER app@'%' IDENTIFIED BY 'app'").await;
+            execute(server, None, "GRANT ALL PRIVILEGES ON *.* TO app@'%' WITH GRANT OPTION").await;
         }
-        ServerKind::Postgres => &[
-            "CREATE ROLE app SUPERUSER LOGIN PASSWORD 'app'",
-            "CREATE ROLE pqgo SUPERUSER LOGIN PASSWORD 'app'",
-            "CREATE ROLE postgres SUPERUSER LOGIN PASSWORD 'app'",
-        ],
-    };
-    for sql in statements {
-        execute(server, None, sql).await;
+        ServerKind::Postgres => {
+            let created = [USER].into_iter().chain(SUITE_USERS).map(|name| (name, USER)).chain([PASS_USERS[0]]);
+            for (name, password) in created {
+                execute(server, None, &format!("CREATE ROLE {name} SUPERUSER LOGIN PASSWORD '{password}'")).await;
+            }
+        }
     }
 }
 
@@ -215,10 +222,18 @@ async fn make_empty(server: &Server, name: &str) {
         ServerKind::MariaDb => execute(server, None, &format!("CREATE DATABASE {name} CHARACTER SET utf8mb4")).await,
         ServerKind::Postgres => execute(server, None, &format!("CREATE DATABASE {name}")).await,
     }
-    if server.kind == ServerKind::Postgres && name == "pgx_test" {
-        for sql in ["CREATE EXTENSION hstore", "CREATE EXTENSION ltree", "CREATE DOMAIN uint64 AS numeric(20, 0)"] {
-            execute(server, Some(name), sql).await;
+    let more: &[&str] = match (server.kind, name) {
+        (ServerKind::Postgres, "pgx_test") => {
+            &["CREATE EXTENSION hstore", "CREATE EXTENSION ltree", "CREATE DOMAIN uint64 AS numeric(20, 0)"]
         }
+        (ServerKind::Postgres, "postgres" | "test") => &["CREATE EXTENSION hstore"],
+        (ServerKind::Postgres, "sqlalchemy") => {
+            &["CREATE EXTENSION hstore", "CREATE SCHEMA test_schema", "CREATE SCHEMA test_schema_2"]
+        }
+        _ => &[],
+    };
+    for sql in more {
+        execute(server, Some(name), sql).await;
     }
 }
 

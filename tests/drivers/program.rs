@@ -26,7 +26,7 @@ pub enum Family {
     Go,
     /// Connector/J, MariaDB Connector/J; pgJDBC; HikariCP over each.
     Java,
-    /// sqlx.
+    /// sqlx, diesel-async.
     Rust,
     /// What drivers' authors test.
     Suites,
@@ -80,17 +80,27 @@ const GO: [(&str, ServerKind, &str); 3] =
 const JAVA: [(&str, ServerKind, &str); 3] =
     [("connector-j", MariaDb, "mysql"), ("mariadb-java", MariaDb, "mariadb"), ("pgjdbc", Postgres, "postgresql")];
 
-const RUST: [(&str, ServerKind, &str); 2] = [("sqlx-mysql", MariaDb, "mysql"), ("sqlx-postgres", Postgres, "postgres")];
+const RUST: [(&str, ServerKind, &str); 4] = [
+    ("sqlx-mysql", MariaDb, "mysql"),
+    ("diesel-async-mysql", MariaDb, "diesel-mysql"),
+    ("sqlx-postgres", Postgres, "postgres"),
+    ("diesel-async-postgres", Postgres, "diesel-postgres"),
+];
 
-const SUITES: [Script; 8] = [
+const SUITES: [Script; 13] = [
     ("suite of pymysql", MariaDb, "suite", "pymysql"),
     ("suite of mysqlclient", MariaDb, "suite", "mysqlclient"),
     ("suite of go-sql-driver", MariaDb, "suite", "go-sql-driver"),
+    ("suite of mysql_async", MariaDb, "suite", "mysql_async"),
+    ("suite of sqlalchemy-pymysql", MariaDb, "suite", "sqlalchemy-pymysql"),
     ("suite of psycopg2", Postgres, "suite", "psycopg2"),
     ("suite of pg8000", Postgres, "suite", "pg8000"),
     ("suite of asyncpg", Postgres, "suite", "asyncpg"),
     ("suite of pq", Postgres, "suite", "pq"),
     ("suite of pgx", Postgres, "suite", "pgx"),
+    ("suite of tokio-postgres", Postgres, "suite", "tokio-postgres"),
+    ("suite of pgjdbc", Postgres, "suite", "pgjdbc"),
+    ("suite of sqlalchemy-psycopg", Postgres, "suite", "sqlalchemy-psycopg"),
 ];
 
 impl Family {

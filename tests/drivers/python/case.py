@@ -9,6 +9,7 @@ import decimal
 import hashlib
 import os
 import sys
+import time
 import traceback
 
 HOST = os.environ["DRIVERS_HOST"]
@@ -73,12 +74,16 @@ def run(driver):
     print(f"# {driver}")
     for function in CASES:
         print(f"## {function.__name__}")
+        begun = time.process_time(), time.monotonic()
         try:
             function()
         except Exception as error:
             print(f"fails: {type(error).__name__}: {error}".replace("\n", " | "))
             if os.environ.get("DRIVERS_TRACE"):
                 traceback.print_exc(file=sys.stderr)
+        # For whoever asks where the time goes; not compared.
+        took = [now - then for now, then in zip((time.process_time(), time.monotonic()), begun)]
+        print(f"{function.__name__}: {took[0]:.2f} s of CPU, {took[1]:.2f} s", file=sys.stderr)
         sys.stdout.flush()
     print("# end")
 
@@ -88,11 +93,15 @@ async def run_async(driver):
     print(f"# {driver}")
     for function in CASES:
         print(f"## {function.__name__}")
+        begun = time.process_time(), time.monotonic()
         try:
             await function()
         except Exception as error:
             print(f"fails: {type(error).__name__}: {error}".replace("\n", " | "))
             if os.environ.get("DRIVERS_TRACE"):
                 traceback.print_exc(file=sys.stderr)
+        # For whoever asks where the time goes; not compared.
+        took = [now - then for now, then in zip((time.process_time(), time.monotonic()), begun)]
+        print(f"{function.__name__}: {took[0]:.2f} s of CPU, {took[1]:.2f} s", file=sys.stderr)
         sys.stdout.flush()
     print("# end")

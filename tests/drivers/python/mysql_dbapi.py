@@ -4,6 +4,7 @@ import contextlib
 import datetime
 import decimal
 import os
+import socket
 import sys
 import threading
 
@@ -28,7 +29,11 @@ def connect(**more):
         # Prefers TLS by itself; the case for TLS asks for it.
         options.update(use_pure=True, ssl_disabled=True, collation="utf8mb4_general_ci")
     options.update(more)
-    return module.connect(**{name: value for name, value in options.items() if value is not None})
+    connection = module.connect(**{name: value for name, value in options.items() if value is not None})
+    if CONNECTOR:
+        # It sends a statement in pieces, each of which would wait for the delayed acknowledgement of the one before.
+        connection._socket.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
 
 
 @contextlib.contextmanager
@@ -714,6 +719,23 @@ def local_files():
         cursor.execute("DROP TABLE loaded")
     with session() as (connection, cursor):
         attempt(cursor.execute, sql.format("accounts"))
+
+
+@case
+def local_files_among_other_statements():
+    if CONNECTOR:
+        return
+    path = os.path.join(FOLDER, f"{DRIVER}-few.csv")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("1;one\n2;two\n")
+    several = dict(client_flag=module.constants.CLIENT.MULTI_STATEMENTS)
+    with session(local_infile=True, **several) as (_, cursor):
+        load = f"LOAD DATA LOCAL INFILE '{path}' INTO TABLE few FIELDS TERMINATED BY ';'"
+        cursor.execute(f"CREATE TEMPORARY TABLE few (id INT, note TEXT); SELECT 1; {load}; {load}; SELECT * FROM few; SELECT 2")
+        while True:
+            say(cursor.rowcount, cursor.fetchall() if cursor.description else None)
+            if not cursor.nextset():
+                break
 
 
 @case

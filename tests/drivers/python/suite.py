@@ -6,9 +6,11 @@ The first argument names the suite; DRIVERS_SUITES is the folder of the unpacked
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
+import xml.etree.ElementTree
 
 from case import DATABASE, HOST, PASSWORD, PORT, USER
 
@@ -24,6 +26,8 @@ class Outcomes:
         self.found = {}
 
     def note(self, test, outcome):
+        # SQLAlchemy names classes by the server's version.
+        test = re.sub(r"_\d+(_\d+)+(?=::)", "", test)
         known = self.found.get(test, "passed")
         self.found[test] = max(known, outcome, key=ORDER.index)
 
@@ -75,17 +79,56 @@ def by_pytest(*arguments):
     outcomes.print()
 
 
-def by_go(package, *arguments):
+def by_go(package, *arguments, parts=()):
+    """The tests of a Go package and of packages below it, one package after the other: all use one database."""
     outcomes = Outcomes()
-    command = ["go", "test", "-json", "-count=1", "-timeout=600s", *arguments, package]
+    packages = [package, *(f"{package}/{part}" for part in parts)]
+    command = ["go", "test", "-json", "-count=1", "-p=1", "-timeout=600s", *arguments, *packages]
     told = subprocess.run(command, cwd=os.environ["DRIVERS_GO"], stdout=subprocess.PIPE, text=True)
     words = {"pass": "passed", "fail": "failed", "skip": "skipped"}
     for line in told.stdout.splitlines():
         event = json.loads(line) if line.startswith("{") else {}
         if "Test" in event and event["Action"] in words:
-            outcomes.note(event["Test"], words[event["Action"]])
+            part = event["Package"][len(package) + 1 :]
+            outcomes.note(f"{part}: {event['Test']}" if part else event["Test"], words[event["Action"]])
         elif event.get("Action") == "output":
             sys.stderr.write(event["Output"])
+    outcomes.print()
+
+
+def by_libtest(crate, environment=(), *arguments):
+    """The test programs of a Rust crate, as tests/install.sh built them."""
+    outcomes = Outcomes()
+    words = {"ok": "passed", "FAILED": "failed", "ignored": "skipped"}
+    listed = pathlib.Path(os.environ["DRIVERS_SUITES"]) / f"{crate}.programs"
+    for program in listed.read_text().split():
+        told = subprocess.run([program, *arguments], stdout=subprocess.PIPE, text=True, env={**os.environ, **dict(environment)})
+        sys.stderr.write(told.stdout)
+        for test, outcome in re.findall(r"^test (\S+)(?: - should panic)? \.\.\. (ok|FAILED|ignored)", told.stdout, re.M):
+            outcomes.note(test, words[outcome])
+    outcomes.print()
+
+
+def by_junit(classes, jars, properties, *arguments):
+    outcomes = Outcomes()
+    reports = pathlib.Path.cwd() / "reports"
+    command = ["java", *(f"-D{name}={value}" for name, value in properties.items())]
+    command += ["-cp", f"{classes}:{jars}/*", "org.junit.platform.console.ConsoleLauncher", "execute", "--scan-classpath", str(classes)]
+    command += ["--disable-banner", "--details=none", *(f"--include-package=org.postgresql.{part}" for part in ("jdbc", "test")),
+                "--exclude-tag=org.postgresql.test.SlowTests", "--exclude-tag=slow", "--reports-dir", str(reports), *arguments]
+    # A wait on a socket ends by no interrupt: the runner goes on without that thread.
+    command += ["--config", "junit.jupiter.execution.timeout.default=60s"]
+    command += ["--config", "junit.jupiter.execution.timeout.thread.mode.default=SEPARATE_THREAD"]
+    subprocess.run(command, stdout=sys.stderr)
+    for report in reports.glob("*.xml"):
+        for test in xml.etree.ElementTree.parse(report).iter("testcase"):
+            worst = [word for word in ("error", "failure", "skipped") if test.find(word) is not None]
+            for word in worst:
+                sys.stderr.write(f"## {test.get('classname')}: {test.get('name')}: {test.find(word).text}\n")
+            outcome = {"failure": "failed"}.get(worst[0], worst[0]) if worst else "passed"
+            # Names of parameters may hold what differs from run to run.
+            name = re.sub(r"@[0-9a-f]{5,}", "@", test.get("name")).replace("\n", " ")
+            outcomes.note(f"{test.get('classname')}: {name:.200}", outcome)
     outcomes.print()
 
 
@@ -145,10 +188,39 @@ def go_pq():
 
 def go_pgx():
     os.environ["PGX_TEST_DATABASE"] = f"host={HOST} port={PORT} user={USER} password={PASSWORD} dbname=pgx_test"
-    by_go("github.com/jackc/pgx/v5")
+    parts = ["pgconn", "pgconn/ctxwatch", "pgproto3", "pgtype", "pgtype/zeronull", "pgxpool", "stdlib", "multitracer", "tracelog"]
+    by_go("github.com/jackc/pgx/v5", parts=parts)
+
+
+def pgjdbc():
+    copy = source("postgresql-*-jdbc-src")
+    shutil.rmtree("src/main")
+    properties = {"server": HOST, "port": PORT, "database": "test", "username": "test", "password": PASSWORD}
+    properties.update({"privilegedUser": "postgres", "privilegedPassword": PASSWORD, "build.properties.relative.path": copy})
+    home = pathlib.Path(os.environ["DRIVERS_SUITES"])
+    by_junit(home / "pgjdbc-classes", home / "pgjdbc-jars", properties)
+
+
+def sqlalchemy(dialect, driver):
+    source("sqlalchemy-*")
+    address = f"{dialect}+{driver}://{USER}:{PASSWORD}@{HOST}:{PORT}/sqlalchemy"
+    # What only compiles SQL needs no server; thousands of tests of ranges differ in the type only.
+    tests = ["test/dialect/test_suite.py", f"test/dialect/{dialect}"]
+    tests += ["-k", "not Compile and (not RangeRoundTrip or Int4Range)"]
+    by_pytest("--dburi", address, "-p", "no:warnings", *tests)
+
+
+def mysql_async():
+    by_libtest("mysql_async", {"DATABASE_URL": f"mysql://{USER}:{PASSWORD}@{HOST}:{PORT}/mysql"}.items())
+
+
+def tokio_postgres():
+    by_libtest("tokio-postgres", {"PGADDRESS": f"{HOST}:{PORT}"}.items(), "--skip", "runtime::", "--skip", "parse::")
 
 
 {
     "pymysql": pymysql, "mysqlclient": mysqlclient, "psycopg2": psycopg2, "pg8000": pg8000, "asyncpg": asyncpg,
-    "go-sql-driver": go_mysql, "pq": go_pq, "pgx": go_pgx,
+    "go-sql-driver": go_mysql, "pq": go_pq, "pgx": go_pgx, "pgjdbc": pgjdbc, "mysql_async": mysql_async,
+    "tokio-postgres": tokio_postgres, "sqlalchemy-pymysql": lambda: sqlalchemy("mysql", "pymysql"),
+    "sqlalchemy-psycopg": lambda: sqlalchemy("postgresql", "psycopg"),
 }[NAME]()

@@ -1,7 +1,8 @@
-//! The cases of sqlx, for the protocol in the first argument. Run against a server and against dbmesh; the lines are compared, so
-//! nothing may be printed that differs between two runs against one server.
+//! The cases of sqlx and diesel-async, for the driver in the first argument. Run against a server and against dbmesh; the lines are
+//! compared, so nothing may be printed that differs between two runs against one server.
 
 mod case;
+mod diesel;
 mod mysql;
 mod postgres;
 
@@ -10,6 +11,14 @@ async fn main() {
     match std::env::args().nth(1).as_deref() {
         Some("mysql") => mysql::cases().await,
         Some("postgres") => postgres::cases().await,
-        other => panic!("mysql or postgres, not {other:?}"),
+        Some("diesel-mysql") => {
+            diesel::mysql().await;
+            println!("# end");
+        }
+        Some("diesel-postgres") => {
+            diesel::postgres().await;
+            diesel::pipelines().await;
+        }
+        other => panic!("mysql, postgres, diesel-mysql or diesel-postgres, not {other:?}"),
     }
 }
