@@ -189,15 +189,7 @@ if [[ "$purpose" == drivers ]]; then
         while read -r suite; do
             "${pip[@]}" download --no-deps --no-binary "${suite%%==*}" --dest "$full/suites" "$suite" >&2
         done < <(grep -v '^#' "$drivers/python/suites.txt")
-        mvn --quiet --batch-mode -f "$drivers/java/suite/pom.xml" dependency:copy-dependencies \
-            -DoutputDirectory="$full/suites/pgjdbc-jars" >&2
-        mv "$full"/suites/pgjdbc-jars/*-src.tar.gz "$full/suites"
         for archive in "$full"/suites/*.tar.gz; do tar -xzf "$archive" -C "$full/suites"; done
-        mkdir -p "$full/suites/pgjdbc-classes"
-        cp -r "$full"/suites/postgresql-*-src/src/test/resources/. "$full/suites/pgjdbc-classes"
-        find "$full"/suites/postgresql-*-src/src/test/java -name '*.java' -print0 |
-            xargs -0 javac -nowarn -parameters -cp "$full/suites/pgjdbc-jars/*" -d "$full/suites/pgjdbc-classes" 2>&1 |
-            { grep -v '^Note: ' >&2 || true; }
         (cd "$drivers/go" && go build -o "$full/go-cases" .) >&2
         rm -rf "$full/java"
         mvn --quiet --batch-mode -f "$drivers/java/pom.xml" dependency:copy-dependencies -DoutputDirectory="$full/java" >&2

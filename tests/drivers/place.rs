@@ -17,13 +17,10 @@ pub const SHARDED: &str = "drivers_two";
 /// Databases that drivers' own suites ask for by name, beside [`WHOLE`].
 const SUITES: [(ServerKind, &[&str]); 2] = [
     (ServerKind::MariaDb, &["mysql", "test1", "test2", "gotest", "sqlalchemy", "test_schema"]),
-    (
-        ServerKind::Postgres,
-        &["postgres", "app", "pqgo", "pgx_test", "pass_user", "test", "sqlalchemy", "pg8000_scram_sha_256"],
-    ),
+    (ServerKind::Postgres, &["postgres", "app", "pqgo", "pgx_test", "pass_user", "sqlalchemy", "pg8000_scram_sha_256"]),
 ];
 /// Users that suites for PostgreSQL ask for, beside [`USER`], with its password, and with all rights.
-const SUITE_USERS: [&str; 3] = ["postgres", "pqgo", "test"];
+const SUITE_USERS: [&str; 2] = ["postgres", "pqgo"];
 /// One that the suite of tokio-postgres asks for, and one that the suite of pg8000 creates on the server: dbmesh's users are
 /// those of its configuration.
 const PASS_USERS: [(&str, &str); 2] = [("pass_user", "password"), ("boltzmann", "cha\u{ff6f}s")];
@@ -226,7 +223,7 @@ async fn make_empty(server: &Server, name: &str) {
         (ServerKind::Postgres, "pgx_test") => {
             &["CREATE EXTENSION hstore", "CREATE EXTENSION ltree", "CREATE DOMAIN uint64 AS numeric(20, 0)"]
         }
-        (ServerKind::Postgres, "postgres" | "test") => &["CREATE EXTENSION hstore"],
+        (ServerKind::Postgres, "postgres") => &["CREATE EXTENSION hstore"],
         (ServerKind::Postgres, "sqlalchemy") => {
             &["CREATE EXTENSION hstore", "CREATE SCHEMA test_schema", "CREATE SCHEMA test_schema_2"]
         }

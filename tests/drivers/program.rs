@@ -87,7 +87,7 @@ const RUST: [(&str, ServerKind, &str); 4] = [
     ("diesel-async-postgres", Postgres, "diesel-postgres"),
 ];
 
-const SUITES: [Script; 13] = [
+const SUITES: [Script; 12] = [
     ("suite of pymysql", MariaDb, "suite", "pymysql"),
     ("suite of mysqlclient", MariaDb, "suite", "mysqlclient"),
     ("suite of go-sql-driver", MariaDb, "suite", "go-sql-driver"),
@@ -99,7 +99,6 @@ const SUITES: [Script; 13] = [
     ("suite of pq", Postgres, "suite", "pq"),
     ("suite of pgx", Postgres, "suite", "pgx"),
     ("suite of tokio-postgres", Postgres, "suite", "tokio-postgres"),
-    ("suite of pgjdbc", Postgres, "suite", "pgjdbc"),
     ("suite of sqlalchemy-psycopg", Postgres, "suite", "sqlalchemy-psycopg"),
 ];
 
