@@ -85,8 +85,13 @@ impl Session {
 
     /// The backend that the batch goes to already, if nothing stands between a message and sending it there.
     pub(super) fn ready_target(&self, shard: ShardIndex) -> Option<usize> {
-        let alone = self.transaction.status() == Status::Idle && self.transaction.branches().is_empty();
-        if self.batch.target != Some(shard) || !alone || self.unlearnt || !self.batch.unsynced.contains(&shard) {
+        let branches = self.transaction.branches();
+        let begun = match self.transaction.status() {
+            Status::Idle => branches.is_empty(),
+            Status::Open => branches.iter().any(|branch| branch.shard == shard),
+            Status::Failed => false,
+        };
+        if self.batch.target != Some(shard) || !begun || self.unlearnt || !self.batch.unsynced.contains(&shard) {
             return None;
         }
         self.held.iter().position(|held| held.shard == shard && held.lease.is_out_of_reach())

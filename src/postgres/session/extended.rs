@@ -416,7 +416,9 @@ impl Session {
     }
 
     async fn describe_portal(&mut self, name: &[u8]) -> Result<(), Fault> {
-        self.resolve_deferred(None).await?;
+        if self.batch.deferred.is_some() {
+            Box::pin(self.resolve_deferred(None)).await?;
+        }
         let shard = match self.portals.get(name) {
             Some(Portal::Session { .. }) => {
                 self.say(answer::NO_DATA);
@@ -429,11 +431,14 @@ impl Session {
             Some(Portal::Backend { shard, .. }) => *shard,
             None => self.shard_of_cursor(name)?,
         };
-        let index = self.target_also_failed(shard).await?;
+        let index = match self.ready_target(shard) {
+            Some(index) => index,
+            None => Box::pin(self.target_also_failed(shard)).await?,
+        };
         let backend = &mut *self.held[index].lease;
         write::describe(&mut backend.output, Target::Portal, name);
         backend.pipeline.sent(Sent::DescribePortal, Audience::Client);
-        self.relieve(index).await
+        self.relieve_if_much(index).await
     }
 
     /// Where a portal is that no Bind has made: a cursor that SQL declared is a portal too, and the server knows it.
