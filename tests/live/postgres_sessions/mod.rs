@@ -164,3 +164,11 @@ async fn prepared_statements_after_others_changed_their_tables() {
     assert_eq!(client.query_one(&select, &[]).await.expect("a row").get::<_, &str>(0), "word");
     mesh.signal(dbmesh::demo::keeper::StopSignal::Kill);
 }
+
+#[tokio::test]
+async fn tools_find_the_declared_tables_as_in_one_database() {
+    // A place of its own: others drop tables.
+    let place: &'static Place = Box::leak(Box::new(new_place().await));
+    script("introspection.py", &place.mesh, &place.sharded).await;
+    place.mesh.signal(dbmesh::demo::keeper::StopSignal::Kill);
+}
