@@ -78,18 +78,15 @@ def by_pytest(*arguments):
     outcomes.print()
 
 
-def by_go(package, *arguments, parts=()):
-    """The tests of a Go package and of packages below it, one package after the other: all use one database."""
+def by_go(package, *arguments):
     outcomes = Outcomes()
-    packages = [package, *(f"{package}/{part}" for part in parts)]
-    command = ["go", "test", "-json", "-count=1", "-p=1", "-timeout=600s", *arguments, *packages]
+    command = ["go", "test", "-json", "-count=1", "-timeout=600s", *arguments, package]
     told = subprocess.run(command, cwd=os.environ["DRIVERS_GO"], stdout=subprocess.PIPE, text=True)
     words = {"pass": "passed", "fail": "failed", "skip": "skipped"}
     for line in told.stdout.splitlines():
         event = json.loads(line) if line.startswith("{") else {}
         if "Test" in event and event["Action"] in words:
-            part = event["Package"][len(package) + 1 :]
-            outcomes.note(f"{part}: {event['Test']}" if part else event["Test"], words[event["Action"]])
+            outcomes.note(event["Test"], words[event["Action"]])
         elif event.get("Action") == "output":
             sys.stderr.write(event["Output"])
     outcomes.print()
@@ -164,8 +161,7 @@ def go_pq():
 
 def go_pgx():
     os.environ["PGX_TEST_DATABASE"] = f"host={HOST} port={PORT} user={USER} password={PASSWORD} dbname=pgx_test"
-    parts = ["pgconn", "pgconn/ctxwatch", "pgproto3", "pgtype", "pgtype/zeronull", "pgxpool", "stdlib", "multitracer", "tracelog"]
-    by_go("github.com/jackc/pgx/v5", parts=parts)
+    by_go("github.com/jackc/pgx/v5")
 
 
 def sqlalchemy(dialect, driver):
