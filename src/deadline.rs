@@ -1,8 +1,8 @@
 //! How long something may take that begins again and again: the silence of a client, the answer of a server. One timer
 //! that is set anew only when it goes off, so that what ends in time costs no work on timers. Out: what happens then.
 
-use std::future::Future;
-use std::pin::Pin;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -27,6 +27,17 @@ impl Deadline {
         self.due = None;
     }
 
+    /// Runs `work` until it is done, or this turn is over its limit: then it is dropped, and there is nothing. Finished
+    /// work wins.
+    pub async fn guard<F: Future>(&mut self, work: F) -> Option<F::Output> {
+        let mut work = pin!(work);
+        poll_fn(|cx| match work.as_mut().poll(cx) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            Poll::Pending => self.poll(cx).map(|()| None),
+        })
+        .await
+    }
+
     /// Ready when this turn is over its limit.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(due) = self.due else { return Poll::Pending };
@@ -46,8 +57,6 @@ impl Deadline {
 
 #[cfg(test)]
 mod tests {
-    use std::future::poll_fn;
-
     use tokio::time::{sleep, timeout};
 
     use super::*;
@@ -67,6 +76,17 @@ mod tests {
         let since = Instant::now();
         poll_fn(|cx| deadline.poll(cx)).await;
         assert_eq!(since.elapsed().as_secs(), 60);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_is_given_its_time_and_no_more() {
+        let mut deadline = Deadline::default();
+        deadline.begin(Instant::now(), Some(MINUTE));
+        assert_eq!(deadline.guard(async { sleep(MINUTE / 2).await }).await, Some(()));
+        assert_eq!(deadline.guard(std::future::pending::<()>()).await, None);
+        // Another turn, by the same timer.
+        deadline.begin(Instant::now(), Some(MINUTE * 2));
+        assert_eq!(deadline.guard(async { sleep(MINUTE + MINUTE / 2).await }).await, Some(()));
     }
 
     #[tokio::test(start_paused = true)]

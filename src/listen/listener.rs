@@ -2,11 +2,11 @@
 //! Out: what is done with an accepted socket; limits on sessions.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener as StdListener, TcpStream as StdStream};
+use std::net::{SocketAddr, TcpListener as StdListener};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 /// Clients that wait in the kernel's queue while we are busy.
@@ -35,14 +35,14 @@ pub fn bind(address: SocketAddr) -> io::Result<StdListener> {
 }
 
 /// Accepts clients and gives each to `on_client`, until `stop` says true or its sender is gone.
-/// Sockets come without delay (Nagle off), with keep-alive, as std sockets: a worker registers them with its own runtime.
+/// Sockets come without delay (Nagle off), with keep-alive, registered with the runtime that this runs on.
 ///
 /// # Errors
 /// The listener cannot be registered with the runtime. Failed accepts are logged and do not end the loop.
 pub async fn accept(
     listener: StdListener,
     mut stop: watch::Receiver<bool>,
-    mut on_client: impl FnMut(StdStream, SocketAddr),
+    mut on_client: impl FnMut(TcpStream, SocketAddr),
 ) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
     while !*stop.borrow() {
@@ -55,7 +55,7 @@ pub async fn accept(
                 continue;
             }
         };
-        match accepted.and_then(|(stream, peer)| Ok((stream.into_std()?, peer))) {
+        match accepted {
             Ok((stream, peer)) => on_client(stream, peer),
             Err(error) => {
                 tracing::warn!(%error, "accept failed");

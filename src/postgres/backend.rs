@@ -20,6 +20,7 @@ use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
+use super::kept::Texts;
 use super::peers::{Peer, Peers};
 use super::settings::{self, Settings};
 use crate::config::Config;
@@ -81,6 +82,8 @@ pub struct Memory {
     pub settings: Arc<Settings>,
     /// Prepared statements under names of ours, by number, and when each was used last.
     pub statements: HashMap<u64, u64>,
+    /// Texts of parts that it has among them.
+    pub texts: Texts,
     /// What the unnamed statement is, if it is one of ours.
     pub unnamed: Option<u64>,
     /// It has a prepared BEGIN.

@@ -4,6 +4,7 @@
 pub mod backend;
 mod execution;
 pub mod front;
+pub mod kept;
 pub mod peers;
 pub mod scopes;
 mod session;

@@ -163,7 +163,7 @@ impl Statements {
         if let Some(known) = place.upgrade() {
             return known;
         }
-        let number = self.last.fetch_add(1, Ordering::Relaxed) + 1;
+        let number = self.next_number();
         let statement = Arc::new(Statement {
             number,
             name: name_of(number).into(),
@@ -178,6 +178,11 @@ impl Statements {
         });
         *place = Arc::downgrade(&statement);
         statement
+    }
+
+    /// A number that no other statement of this process gets.
+    pub fn next_number(&self) -> u64 {
+        self.last.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// A statement that is sent in place of `statement`.

@@ -2,20 +2,24 @@
 //! Out: what a session does.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 
+use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use super::{Addresses, FRONTS};
 use crate::admin::{self, AdminSource};
 use crate::config::{Listen, Protocol};
 use crate::http::Pages;
+use crate::interrupt::Reason;
 use crate::listen::client_stream::ClientStream;
 use crate::listen::listener;
-use crate::listen::workers::Workers;
+use crate::listen::workers::{Seat, Workers};
 use crate::mesh::Mesh;
+use crate::pool::WorkerId;
+use crate::sessions::Entry;
 
 /// Bound, not yet served.
 pub(super) struct Sockets {
@@ -50,14 +54,17 @@ impl Sockets {
     }
 
     pub(super) fn serve(self, mesh: &Arc<Mesh>, workers: &Arc<Workers>, stop: &watch::Receiver<bool>) {
-        for protocol in FRONTS {
+        for (number, protocol) in FRONTS.into_iter().enumerate() {
             let socket = match protocol {
                 Protocol::MySql => &self.mysql,
                 Protocol::Postgres => &self.postgres,
             };
             let Some(socket) = socket.as_ref().and_then(|socket| socket.try_clone().ok()) else { continue };
-            let (mesh, workers) = (Arc::clone(mesh), Arc::clone(workers));
-            run(socket, stop, move |stream, peer| open_session(&mesh, &workers, protocol, stream, peer));
+            // A worker accepts, not the main thread: most sessions then need no second thread to begin.
+            let (mesh, others, stop) = (Arc::clone(mesh), Arc::downgrade(workers), stop.clone());
+            workers.spawn_on(WorkerId(u16::try_from(number).unwrap_or(0)), move |own| {
+                accept(socket, stop, move |stream, peer| open_session(&mesh, &others, own, protocol, stream, peer))
+            });
         }
         if let Some(socket) = self.admin_mysql {
             let mut open = AdminSessions::new(mesh);
@@ -71,7 +78,7 @@ impl Sockets {
             let pages = Arc::new(Pages::new(Arc::clone(mesh) as Arc<dyn AdminSource>, Arc::clone(&mesh.metrics)));
             run(socket, stop, move |stream, _| {
                 let pages = Arc::clone(&pages);
-                in_background("http", stream, move |stream| async move { pages.serve(stream).await });
+                in_background("http", async move { pages.serve(stream).await });
             });
         }
     }
@@ -100,7 +107,7 @@ impl AdminSessions {
             return drop(counted);
         }
         let source = Arc::clone(&self.mesh) as Arc<dyn AdminSource>;
-        in_background("admin", stream, move |stream| async move {
+        in_background("admin", async move {
             let _counted = counted;
             match protocol {
                 Protocol::MySql => admin::mysql::serve(stream, peer, id, source).await,
@@ -120,21 +127,12 @@ impl Drop for Counted {
 }
 
 /// Serves a connection on the accepting runtime.
-fn in_background<Fut>(what: &'static str, stream: TcpStream, serve: impl FnOnce(tokio::net::TcpStream) -> Fut)
-where
-    Fut: Future<Output = io::Result<()>> + Send + 'static,
-{
-    match tokio::net::TcpStream::from_std(stream) {
-        Ok(stream) => {
-            let served = serve(stream);
-            tokio::spawn(async move {
-                if let Err(error) = served.await {
-                    tracing::debug!(what, %error, "a connection ended");
-                }
-            });
+fn in_background(what: &'static str, served: impl Future<Output = io::Result<()>> + Send + 'static) {
+    tokio::spawn(async move {
+        if let Err(error) = served.await {
+            tracing::debug!(what, %error, "a connection ended");
         }
-        Err(error) => tracing::warn!(what, %error, "a client's socket could not be registered"),
-    }
+    });
 }
 
 fn run(
@@ -142,27 +140,53 @@ fn run(
     stop: &watch::Receiver<bool>,
     on_client: impl FnMut(TcpStream, SocketAddr) + Send + 'static,
 ) {
-    let stop = stop.clone();
-    tokio::spawn(async move {
-        if let Err(error) = listener::accept(socket, stop, on_client).await {
-            tracing::error!(%error, "a listener ended");
-        }
-    });
+    tokio::spawn(accept(socket, stop.clone(), on_client));
 }
 
-/// Puts a client's session on a worker. The protocols refuse a client above the limit in their own words.
-fn open_session(mesh: &Arc<Mesh>, workers: &Workers, protocol: Protocol, stream: TcpStream, peer: SocketAddr) {
+async fn accept(socket: TcpListener, stop: watch::Receiver<bool>, on_client: impl FnMut(TcpStream, SocketAddr)) {
+    if let Err(error) = listener::accept(socket, stop, on_client).await {
+        tracing::error!(%error, "a listener ended");
+    }
+}
+
+/// Puts a client's session on a worker: on `own`, which has accepted it, unless another has fewer sessions. The protocols
+/// refuse a client above the limit in their own words.
+fn open_session(
+    mesh: &Arc<Mesh>,
+    workers: &Weak<Workers>,
+    own: WorkerId,
+    protocol: Protocol,
+    stream: TcpStream,
+    peer: SocketAddr,
+) {
+    // Without workers the process is about to end.
+    let Some(workers) = workers.upgrade() else { return };
     let limit = mesh.config.load().limits.sessions_max;
     let entry = mesh.sessions.open(protocol, peer, limit);
-    let mesh = Arc::clone(mesh);
-    workers.spawn(move |worker| async move {
-        let stream = match tokio::net::TcpStream::from_std(stream) {
-            Ok(stream) => ClientStream::Tcp(stream),
-            Err(error) => return tracing::warn!(%error, "a client's socket could not be registered"),
-        };
-        match protocol {
-            Protocol::MySql => crate::mysql::serve(mesh, entry, stream, worker).await,
-            Protocol::Postgres => crate::postgres::serve(mesh, entry, stream, worker).await,
-        }
-    });
+    // Whoever stops the process tells the sessions that it sees: this one may have come too late for that.
+    if let Some(entry) = entry.as_ref().filter(|_| *mesh.stop.borrow()) {
+        entry.interrupt.raise(Reason::Drain);
+    }
+    let (mesh, seat) = (Arc::clone(mesh), workers.seat(own));
+    if seat.worker() == own {
+        tokio::spawn(serve_client(mesh, entry, protocol, stream, seat));
+        return;
+    }
+    match stream.into_std() {
+        Ok(stream) => workers.spawn_on(seat.worker(), move |_| async move {
+            match TcpStream::from_std(stream) {
+                Ok(stream) => serve_client(mesh, entry, protocol, stream, seat).await,
+                Err(error) => tracing::warn!(%error, "a client's socket could not be registered"),
+            }
+        }),
+        Err(error) => tracing::warn!(%error, "a client's socket could not be given to another worker"),
+    }
+}
+
+async fn serve_client(mesh: Arc<Mesh>, entry: Option<Entry>, protocol: Protocol, stream: TcpStream, seat: Seat) {
+    let stream = ClientStream::Tcp(stream);
+    match protocol {
+        Protocol::MySql => crate::mysql::serve(mesh, entry, stream, seat.worker()).await,
+        Protocol::Postgres => crate::postgres::serve(mesh, entry, stream, seat.worker()).await,
+    }
 }

@@ -11,6 +11,8 @@ use protocol::mysql::capability::{self, Capabilities, status};
 use protocol::mysql::packet::{Whole, put_packet_with};
 use protocol::mysql::reply::{EofPacket, ErrPacket, OkPacket};
 use protocol::mysql::wire::WireError;
+use rustix::io::Errno;
+use rustix::net::SendFlags;
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
@@ -220,10 +222,11 @@ impl Client {
 async fn write(stream: &mut ClientStream, mut bytes: &[u8], limit: Duration) -> io::Result<()> {
     // Most writes fit into the socket's buffer: no timer for those.
     if let ClientStream::Tcp(tcp) = stream {
-        match tcp.try_write(bytes) {
+        // Not `try_write`: that would wait to be told that a socket which was just accepted can be written to.
+        match rustix::net::send(&*tcp, bytes, SendFlags::NOSIGNAL) {
             Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error),
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
         }
     }
     while !bytes.is_empty() {

@@ -150,8 +150,8 @@ pub async fn prove(
 ) -> Result<Result<Admitted, (u8, MeshError)>, LoginEnd> {
     let name = String::from_utf8_lossy(&login.user).into_owned();
     let user = config.user(&name);
-    let peer = client.stream().peer_addr()?.ip();
-    let mut accepted = user.is_some_and(|user| user.credential == Credential::Trust) && peer.is_loopback();
+    let mut accepted = user.is_some_and(|user| user.credential == Credential::Trust)
+        && client.stream().peer_addr()?.ip().is_loopback();
     let mut fresh = *challenge;
     if !accepted {
         let method = match first_method(user, client.capabilities, &login) {
@@ -169,9 +169,9 @@ pub async fn prove(
         let empty = login.proof.is_empty() || login.proof == [0];
         // An unknown user costs the same work and gets the same answer as a wrong password.
         let verifier = verifier_of(user, passwords, method);
-        let decoy = Verifier::of_password(b"no such user");
-        let right = verifier.as_ref().unwrap_or(&decoy).accepts(method, &fresh, &login.proof);
-        accepted = right && verifier.is_some();
+        let exists = verifier.is_some();
+        let verifier = verifier.unwrap_or_else(|| Verifier::of_password(b"no such user"));
+        accepted = verifier.accepts(method, &fresh, &login.proof) && exists;
         if accepted && method == Method::CachingSha2 && !empty {
             sequence = put_packet_with(&mut client.output, sequence, |out| out.extend_from_slice(&FAST_SUCCESS));
         }
@@ -188,6 +188,7 @@ pub async fn prove(
     }
     let Some(user) = user.filter(|_| accepted) else {
         let with = if login.proof.is_empty() { "NO" } else { "YES" };
+        let peer = client.stream().peer_addr()?.ip();
         let text = format!("Access denied for user '{name}'@'{peer}' (using password: {with})");
         return Ok(Err((sequence, MeshError::AccessDenied(text))));
     };

@@ -50,7 +50,7 @@ use protocol::mysql::packet::{PAYLOAD_MAX, Whole};
 use protocol::mysql::reply::OkPacket;
 use protocol::mysql::wire::WireError;
 use sharding::lexer::MySqlServer;
-use tokio::time::timeout;
+use tokio::time::Instant;
 
 use crate::config::{Config, Protocol, TransactionType};
 use crate::deadline::Deadline;
@@ -129,25 +129,30 @@ pub(super) async fn serve(mesh: Arc<Mesh>, entry: Option<Entry>, stream: ClientS
     let server = server_of(&version);
     // Boxed: it is large, and the session lives long after it.
     let work = Box::pin(login::log_in(&mesh, client, entry.id, version));
-    let guarded = entry.interrupt.guard(Reason::Drain, timeout(config.timeouts.handshake, work));
-    let (client, admitted) = match guarded.await {
-        Ok(Ok(Ok(done))) => {
+    let mut silence = Deadline::default();
+    silence.begin(Instant::now(), Some(config.timeouts.handshake));
+    let (client, admitted) = match entry.interrupt.guard(Reason::Drain, silence.guard(work)).await {
+        Ok(Some(Ok(done))) => {
             mesh.metrics.login(Protocol::MySql, true);
             done
         }
-        Ok(Ok(Err(error))) => {
+        Ok(Some(Err(error))) => {
             if let login::LoginEnd::Refused(refused) = &error {
                 mesh.metrics.login(Protocol::MySql, false);
                 mesh.metrics.error(Protocol::MySql, refused);
             }
             return tracing::info!(session = entry.id, %error, "a login failed");
         }
-        Ok(Err(_)) => return tracing::info!(session = entry.id, "a login took too long"),
+        Ok(None) => return tracing::info!(session = entry.id, "a login took too long"),
         Err(_) => return,
     };
     let sequence = admitted.sequence;
     match Session::new(mesh, entry, worker, client, server, admitted) {
-        Ok(mut session) => session.run(sequence).await,
+        Ok(mut session) => {
+            // The timer of the login goes on as that of its silence.
+            session.silence = silence;
+            session.run(sequence).await;
+        }
         Err(refused) => {
             let (mut client, error) = *refused;
             client.put_error(Place { sequence, more: false }, &error);

@@ -48,6 +48,7 @@ use arc_swap::ArcSwap;
 use bytes::Buf;
 use protocol::postgres::{FrontendMessage, TransactionStatus, frontend, wire, write};
 use sharding::lexer::PostgresModes;
+use tokio::time::Instant;
 use transaction::{Dialect, ShardIndex, Status, Transaction, TransactionType};
 
 use super::backend::Connector;
@@ -159,9 +160,9 @@ pub(super) async fn run(
     stream: ClientStream,
     worker: WorkerId,
 ) {
-    let patience = mesh.config.load().timeouts.handshake;
-    let login = startup::log_in(&mesh, &front, stream, entry.is_none());
-    let Ok(done) = tokio::time::timeout(patience, login).await else { return };
+    let mut silence = Deadline::default();
+    silence.begin(Instant::now(), Some(mesh.config.load().timeouts.handshake));
+    let Some(done) = silence.guard(startup::log_in(&mesh, &front, stream, entry.is_none())).await else { return };
     let logged_in = match done {
         Ok(logged_in) => logged_in,
         Err(startup::Refused::Silent) => return,
@@ -228,7 +229,8 @@ pub(super) async fn run(
         counters: Arc::clone(mesh.metrics.worker(usize::from(worker.0))),
         course: Course::new(),
         patience: Patience::default(),
-        silence: Deadline::default(),
+        // The timer of the login goes on as that of its silence.
+        silence,
         overdue: Deadline::default(),
         midway: false,
         cancelled: false,

@@ -2,6 +2,7 @@
 //! Out: merging the answers; waiting for them.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use protocol::postgres::frontend::Bind;
 use protocol::postgres::{Audience, ErrorFields, Observer, Sent, Target, backend, oid, write};
@@ -11,6 +12,8 @@ use sharding::splice::{Positions, Spliced};
 use super::relay::AHEAD;
 use super::route::Asked;
 use crate::postgres::backend::Backend;
+use crate::postgres::kept::{Kept, Reading};
+use crate::postgres::statements::{Statements, name_of};
 
 /// A statement that is run on several shards.
 pub struct Run<'a> {
@@ -26,7 +29,7 @@ pub struct Run<'a> {
 #[derive(Default)]
 pub struct Answer {
     /// Rows that were not taken yet.
-    pub rows: VecDeque<Vec<u8>>,
+    pub rows: VecDeque<Arc<[u8]>>,
     /// Body of its `RowDescription`.
     pub description: Option<Vec<u8>>,
     /// Its command tag.
@@ -35,12 +38,14 @@ pub struct Answer {
     pub error: Option<Vec<u8>>,
     /// What was sent ahead of the statement has failed, so that the statement was not run.
     pub ahead_failed: bool,
+    /// The server has prepared the text.
+    pub prepared: bool,
 }
 
 impl Observer for Answer {
     fn on_message(&mut self, _: Option<(Sent, Audience)>, tag: u8, body: &[u8]) {
         match tag {
-            b'D' => self.rows.push_back(body.to_vec()),
+            b'D' => self.rows.push_back(body.into()),
             b'T' => self.description = Some(body.to_vec()),
             b'C' => self.tag = backend::command_tag(body).unwrap_or_default().to_vec(),
             b'E' if self.error.is_none() => self.error = Some(body.to_vec()),
@@ -48,8 +53,9 @@ impl Observer for Answer {
         }
     }
 
-    fn on_answered(&mut self, _: Sent, audience: Audience, failed: bool) {
+    fn on_answered(&mut self, sent: Sent, audience: Audience, failed: bool) {
         self.ahead_failed |= failed && audience == AHEAD;
+        self.prepared |= !failed && sent == Sent::Parse && audience != AHEAD;
     }
 }
 
@@ -72,8 +78,15 @@ const NAME: &[u8] = b"dmpart";
 
 impl Part {
     /// Appends the messages for one shard and records what will be answered. `beside`: an unnamed portal of the client is there
-    /// and stays.
-    pub fn send(&self, run: &Run<'_>, backend: &mut Backend, sync: bool, beside: bool) {
+    /// and stays. `keep`: the text may be kept prepared, as read like this, by a statement with this number; what became of that.
+    pub fn send(
+        &self,
+        run: &Run<'_>,
+        backend: &mut Backend,
+        sync: bool,
+        beside: bool,
+        keep: Option<(Reading, &Statements)>,
+    ) -> Kept {
         let count = run.bind.map_or(0, |bind| bind.values.len());
         let kept: Vec<usize> = self.kept.clone().unwrap_or_else(|| (0..count).collect());
         let instead =
@@ -96,27 +109,45 @@ impl Part {
         if results.len() > 1 {
             results.extend(std::iter::repeat_n(1, self.hidden));
         }
+        let fit = backend.pipeline.is_settled() && !backend.pipeline.is_skipping() && !backend.memory.untracked;
+        let kept = keep.filter(|_| fit).map_or(Kept::Not, |(reading, statements)| {
+            backend.memory.keep(&self.sql, &types, reading, || statements.next_number())
+        });
+        let mut record = |sent| backend.pipeline.sent(sent, Audience::Mesh(0));
         let out = &mut backend.output;
-        write::parse(out, b"", &self.sql, types.into_iter());
+        let name = match kept {
+            Kept::Not => {
+                backend.memory.unnamed = None;
+                Vec::new()
+            }
+            Kept::Anew(number) | Kept::There(number) => name_of(number),
+        };
+        if !matches!(kept, Kept::There(_)) {
+            if let Some(number) = backend.memory.surplus_text() {
+                write::close(out, Target::Statement, &name_of(number));
+                record(Sent::Close);
+            }
+            write::parse(out, &name, &self.sql, types.into_iter());
+            record(Sent::Parse);
+        }
         let portal: &[u8] = if beside { NAME } else { b"" };
-        write::bind(out, portal, b"", &formats, values.into_iter(), &results);
+        write::bind(out, portal, &name, &formats, values.into_iter(), &results);
+        record(Sent::Bind);
         write::describe(out, Target::Portal, portal);
+        record(Sent::DescribePortal);
         write::execute(out, portal, 0);
-        let mut sent = vec![Sent::Parse, Sent::Bind, Sent::DescribePortal, Sent::Execute];
+        record(Sent::Execute);
         if beside {
             write::close(out, Target::Portal, portal);
-            sent.push(Sent::Close);
+            record(Sent::Close);
         }
         if sync {
             write::sync(out);
-            sent.push(Sent::Sync);
+            record(Sent::Sync);
         } else {
             write::flush(out);
         }
-        for message in sent {
-            backend.pipeline.sent(message, Audience::Mesh(0));
-        }
-        backend.memory.unnamed = None;
+        kept
     }
 
     /// A server's error about this text, told about the client's.

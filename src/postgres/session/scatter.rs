@@ -4,12 +4,12 @@
 
 use std::sync::Arc;
 
-use protocol::postgres::{RowDescription, WireError, row, write};
-use sharding::lexer::{self, Dialect};
+use protocol::postgres::{Audience, ErrorFields, RowDescription, Sent, Target, WireError, row, write};
+use sharding::lexer::{self, Dialect, LiteralClass};
 use sharding::merge::{Limits, MergeError, Merged, Merger, Replacement};
 use sharding::plan::{Bound, Merge, Plan, Several};
 use tokio::time::Instant;
-use transaction::{Access, Isolation, ShardIndex};
+use transaction::{Access, Isolation, ShardIndex, Status};
 
 use super::Session;
 use super::fault::{self, Fault};
@@ -17,10 +17,13 @@ use super::parts::{Answer, Part, Run};
 use super::portal::Portion;
 use super::pull::Patience;
 use super::route::{self, Routed};
+use super::stale::is_stale;
 use crate::error_code::MeshError;
 use crate::metrics::Tier;
 use crate::postgres::execution::cells::{self, ColumnType};
 use crate::postgres::execution::parameters;
+use crate::postgres::kept::{Kept, Reading};
+use crate::postgres::statements::name_of;
 
 impl Session {
     /// Runs a statement on several shards; rows and tag go to the client.
@@ -95,7 +98,7 @@ impl Session {
         run: &Run<'_>,
         routed: &Routed,
         shards: &[ShardIndex],
-        portion: Option<&mut Portion>,
+        mut portion: Option<&mut Portion>,
     ) -> Result<u64, Fault> {
         let Several::Merge(merge) = &routed.plan.several else {
             return Err(MeshError::Internal("a merge without its plan".to_owned()).into());
@@ -117,37 +120,93 @@ impl Session {
             let (sql, positions) = (rewritten.sql, Some(rewritten.positions));
             parts.push(Part { sql, positions, parameters: rewritten.parameters, kept: None, hidden: merge.hidden });
         }
-        self.enter_all(shards, access_of(&routed.plan)).await?;
-        self.send_parts(run, shards, &parts).await?;
-        let sent = Instant::now();
+        let access = access_of(&routed.plan);
+        self.enter_all(shards, access).await?;
         let limits =
             Limits { rows_max: self.config.limits.merge_rows_max, bytes_max: self.config.limits.merge_bytes_max };
-        let mut merger = Merger::new(&merge.spec, window, shards.len(), limits).map_err(|error| of_merge(&error))?;
-        let mut answers: Vec<Answer> = shards.iter().map(|_| Answer::default()).collect();
-        let merged = self.merge(run, merge, shards, &mut merger, &mut answers, portion).await;
-        // Whatever became of the merge, every shard is read to its end.
-        self.read_out(shards, &mut answers).await?;
-        self.note_time(sent);
-        if let Some((part, body)) = parts.iter().zip(&answers).find_map(|(part, a)| Some((part, a.error.as_ref()?))) {
-            return Err(Fault::Server(part.error(run, body)));
+        let mut reading = self.may_be_kept(run, access).then(|| self.reading());
+        loop {
+            let kept = self.send_parts(run, shards, &parts, reading).await?;
+            let sent = Instant::now();
+            let mut merger = Merger::new(&merge.spec, window, shards.len(), limits).map_err(|e| of_merge(&e))?;
+            let mut answers: Vec<Answer> = shards.iter().map(|_| Answer::default()).collect();
+            let merged = self.merge(run, merge, shards, &mut merger, &mut answers, portion.as_deref_mut()).await;
+            // Whatever became of the merge, every shard is read to its end.
+            self.read_out(shards, &mut answers).await?;
+            self.note_time(sent);
+            if self.note_kept(shards, &kept, &answers) {
+                // DDL changed what a kept text returns. Nothing of it went to the client: all shards describe rows first.
+                reading = None;
+                continue;
+            }
+            let error = parts.iter().zip(&answers).find_map(|(part, a)| Some((part, a.error.as_ref()?)));
+            return error.map_or(merged, |(part, body)| Err(Fault::Server(part.error(run, body))));
         }
-        merged
     }
 
-    /// Sends each shard its part.
+    /// Whether shards may keep the text of a SELECT prepared: outside transactions, where it can be asked anew; with literals
+    /// that mean the same at any time, unlike `'today'`; and with parameters only where the client has prepared it too, since a
+    /// server may plan for none of their values in particular then.
+    fn may_be_kept(&self, run: &Run<'_>, access: Access) -> bool {
+        let lexed = run.asked.lexed;
+        access == Access::Read
+            && self.transaction.status() == Status::Idle
+            && self.transaction.branches().is_empty()
+            && self.batch.unsynced.is_empty()
+            && lexed
+                .literals
+                .iter()
+                .all(|literal| !matches!(literal.class, LiteralClass::String | LiteralClass::National))
+            && run.bind.is_none_or(|bind| bind.values.is_empty() || !bind.statement.is_empty())
+    }
+
+    fn reading(&mut self) -> Reading {
+        Reading { scope: self.scope_number(), version: self.schema_version() }
+    }
+
+    /// Notes which texts are prepared now. Whether a server says that one does not return any more what it did.
+    fn note_kept(&mut self, shards: &[ShardIndex], kept: &[Kept], answers: &[Answer]) -> bool {
+        let mut stale = false;
+        for ((&shard, kept), answer) in shards.iter().zip(kept).zip(answers) {
+            let (Some(body), Kept::Anew(number) | Kept::There(number)) = (&answer.error, *kept) else { continue };
+            let Some(held) = self.held.iter_mut().find(|held| held.shard == shard) else { continue };
+            let changed = ErrorFields::decode(body).is_ok_and(|fields| is_stale(&fields));
+            let there = matches!(kept, Kept::There(_)) || answer.prepared;
+            if changed {
+                write::close(&mut held.lease.output, Target::Statement, &name_of(number));
+                held.lease.pipeline.sent(Sent::Close, Audience::Mesh(0));
+            }
+            if changed || !there {
+                held.lease.memory.forget_text(number);
+            }
+            stale |= changed;
+        }
+        if stale {
+            self.front.statements.schema_changed();
+            if let Some(catalog) = self.catalog() {
+                catalog.suspect();
+            }
+        }
+        stale
+    }
+
+    /// Sends each shard its part. `reading`: they may keep the texts, as they are read like this; which do.
     pub(super) async fn send_parts(
         &mut self,
         run: &Run<'_>,
         shards: &[ShardIndex],
         parts: &[Part],
-    ) -> Result<(), Fault> {
+        reading: Option<Reading>,
+    ) -> Result<Vec<Kept>, Fault> {
         self.patience = Patience::new(self.config.timeouts.statement);
         self.cancelled = false;
+        let mut kept = Vec::with_capacity(parts.len());
         for (&shard, part) in shards.iter().zip(parts) {
             let sync = !self.batch.unsynced.contains(&shard);
             let index = self.held_index(shard)?;
             let beside = self.has_unnamed_portal(shard);
-            part.send(run, &mut self.held[index].lease, sync, beside);
+            let keep = reading.map(|reading| (reading, &*self.front.statements));
+            kept.push(part.send(run, &mut self.held[index].lease, sync, beside, keep));
         }
         for &shard in shards {
             let index = self.held_index(shard)?;
@@ -161,7 +220,7 @@ impl Session {
             };
             return Err(self.lost_of_several(shard, cause));
         }
-        Ok(())
+        Ok(kept)
     }
 
     /// A statement that was sent to several shards then has been answered by all.
@@ -257,7 +316,7 @@ impl Session {
                 row.push(cells::decode(column, row::field(&body, field)).map_err(wire_fault)?);
             }
             let bytes = body.len();
-            merger.offer(stream, row, body.into(), bytes).map_err(|error| of_merge(&error))?;
+            merger.offer(stream, row, body, bytes).map_err(|error| of_merge(&error))?;
         }
     }
 

@@ -64,7 +64,7 @@ impl Session {
         parts: &[Part],
         answer: SpreadAnswer,
     ) -> Result<Vec<u8>, Fault> {
-        self.send_parts(run, shards, parts).await?;
+        self.send_parts(run, shards, parts, None).await?;
         let sent = Instant::now();
         let mut answers: Vec<Answer> = shards.iter().map(|_| Answer::default()).collect();
         for (&shard, answer) in shards.iter().zip(answers.iter_mut()) {

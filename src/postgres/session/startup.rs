@@ -47,7 +47,6 @@ fn told(client: Client, error: MeshError) -> Refused {
 
 /// Does the startup phase. `full`: no more sessions are taken.
 pub async fn log_in(mesh: &Arc<Mesh>, front: &Front, stream: ClientStream, full: bool) -> Result<LoggedIn, Refused> {
-    let loopback = stream.peer_addr().is_ok_and(|peer| peer.ip().is_loopback());
     let (mut client, message) = opening(mesh, stream).await?;
     let config = mesh.config.load_full();
     if full {
@@ -63,7 +62,7 @@ pub async fn log_in(mesh: &Arc<Mesh>, front: &Front, stream: ClientStream, full:
     if message.replication {
         return Err(told(client, MeshError::Unsupported("dbmesh does not support replication connections".to_owned())));
     }
-    client = authenticate(&config, front, client, &message.user, loopback).await?;
+    client = authenticate(&config, front, client, &message.user).await?;
     let Some((database, found)) = config.database(Protocol::Postgres, &message.database) else {
         let error = MeshError::unknown_database(Protocol::Postgres, &message.database);
         return Err(told(client, error));
@@ -169,17 +168,11 @@ fn same(left: &[u8], right: &[u8]) -> bool {
     left.len() == right.len() && left.iter().zip(right).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
 }
 
-async fn authenticate(
-    config: &Config,
-    front: &Front,
-    mut client: Client,
-    user: &str,
-    loopback: bool,
-) -> Result<Client, Refused> {
+async fn authenticate(config: &Config, front: &Front, mut client: Client, user: &str) -> Result<Client, Refused> {
     let denied = || MeshError::AccessDenied(format!("password authentication failed for user \"{user}\""));
     let known = config.user(user);
     let passed = match known.map(|user| &user.credential) {
-        Some(Credential::Trust) => Ok(loopback),
+        Some(Credential::Trust) => Ok(client.stream().peer_addr().is_ok_and(|peer| peer.ip().is_loopback())),
         Some(Credential::Md5(secret)) => {
             let mut salt = [0; 4];
             if getrandom::fill(&mut salt).is_err() {
@@ -237,7 +230,8 @@ async fn answer<T>(client: &mut Client, check: impl FnOnce(&[u8]) -> T) -> Resul
 async fn scram(client: &mut Client, verifier: scram::Verifier, genuine: bool) -> Result<bool, Login> {
     let mut random = [0; 18];
     getrandom::fill(&mut random).map_err(|_| Login::Malformed("no random numbers".to_owned()))?;
-    let nonce: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    let digits = random.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    let nonce: String = digits.map(|digit| char::from_digit(digit.into(), 16).unwrap_or_default()).collect();
     write::authentication_sasl(&mut client.output, &[scram::SCRAM_SHA_256]);
     let begun = answer(client, |body| {
         let mut reader = wire::Reader::new(body);

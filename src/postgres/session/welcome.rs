@@ -2,6 +2,7 @@
 //! In: startup settings, which the server of the default shard checks the first time it sees them.
 //! Out: authentication.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use protocol::postgres::{TransactionStatus, write};
@@ -81,10 +82,10 @@ impl Session {
 }
 
 /// A parameter as clients see it: the version may be configured.
-fn shown_value(config: &Config, name: &str, value: &str) -> String {
+fn shown_value<'a>(config: &'a Config, name: &str, value: &'a str) -> Cow<'a, str> {
     match (name, &config.versions.postgres) {
-        ("server_version", Some(version)) => version.clone(),
-        ("server_version", None) => format!("{value}{VERSION_SUFFIX}"),
-        _ => value.to_owned(),
+        ("server_version", Some(version)) => version.into(),
+        ("server_version", None) => format!("{value}{VERSION_SUFFIX}").into(),
+        _ => value.into(),
     }
 }

@@ -3,6 +3,7 @@
 
 mod counted;
 mod crowded;
+mod kept;
 mod leftovers;
 
 use tokio::sync::OnceCell;
