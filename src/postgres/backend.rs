@@ -30,6 +30,9 @@ use crate::read_room::ReadRoom;
 /// How much of a server's answer is read at most in one go.
 const READ_MAX: usize = 64 << 10;
 
+/// Buffers of so many bytes are kept while nobody uses the backend.
+const KEPT_ROOM_MAX: usize = 4 << 10;
+
 /// The shortest timeout of statements that a server may have by default, where no session set one.
 const LONG: Duration = Duration::from_millis(50);
 
@@ -272,13 +275,12 @@ impl Backend {
         self.pipeline.advance(&self.input, observer)
     }
 
-    /// Gives back the memory of buffers that hold nothing.
+    /// Gives back the memory of large buffers that hold nothing. Small ones stay: backends are few, and used all the time.
     pub fn shrink(&mut self) {
-        if self.input.is_empty() {
-            self.input = BytesMut::new();
-        }
-        if self.output.is_empty() {
-            self.output = BytesMut::new();
+        for buffer in [&mut self.input, &mut self.output] {
+            if buffer.is_empty() && buffer.capacity() > KEPT_ROOM_MAX {
+                *buffer = BytesMut::new();
+            }
         }
     }
 

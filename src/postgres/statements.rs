@@ -101,6 +101,14 @@ impl Statement {
         self.identity.scope
     }
 
+    /// Whether it is what a text with these types means by now: `read` is the scope and the schema's version, `epoch` that of
+    /// [`Statements::epoch`].
+    #[must_use]
+    pub fn is_of(&self, types: impl Iterator<Item = u32>, read: (u64, u64), epoch: u64) -> bool {
+        let Identity { types: own, epoch: born, version, scope, .. } = &self.identity;
+        (*scope, *version) == read && *born == epoch && own.iter().copied().eq(types)
+    }
+
     /// Whether DDL changed what it returns since it was prepared.
     #[must_use]
     pub fn is_stale(&self) -> bool {
@@ -157,7 +165,7 @@ impl Statements {
         lexed: Lexed,
         (scope, version): (u64, u64),
     ) -> Arc<Statement> {
-        let epoch = self.epoch.load(Ordering::Relaxed);
+        let epoch = self.epoch();
         let identity = Identity { sql: sql.into(), types: types.clone(), epoch, version, scope };
         let mut place = self.known.entry(identity.clone()).or_default();
         if let Some(known) = place.upgrade() {
@@ -194,6 +202,12 @@ impl Statements {
     /// DDL ran: statements prepared from now on are not those from before.
     pub fn schema_changed(&self) {
         self.epoch.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often DDL has run.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Relaxed)
     }
 
     /// How many there are.

@@ -240,6 +240,17 @@ impl Transaction {
         }
     }
 
+    /// Whether a statement for this shard alone can run with nothing sent ahead of it: outside transactions, or where this shard
+    /// and no other is part of the one that is open. [`Self::touch`] has no commands and no refusal then.
+    #[must_use]
+    pub fn has_joined(&self, shard: ShardIndex) -> bool {
+        match &self.state {
+            State::Idle => self.autocommit && self.next.is_default(),
+            State::Open(open) => matches!(&*open.branches, [branch] if branch.shard == shard),
+            State::Failed(_) | State::Marking(_) | State::Ending(_) => false,
+        }
+    }
+
     /// The client had an error: if the transaction has failed, it knows.
     pub fn client_told(&mut self) {
         if let State::Failed(failed) = &mut self.state {

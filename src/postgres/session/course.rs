@@ -16,6 +16,9 @@ use crate::postgres::statements::Statement;
 /// Most statements of one message or pipeline that are told apart; what comes after is counted with them at the end.
 const KINDS_MAX: usize = 1000;
 
+/// Longer texts are not kept in memory for each session.
+const KEPT_BYTES_MAX: usize = 4 << 10;
+
 /// The course of the statements of one Query, or up to one `Sync`: their times are taken together.
 #[derive(Debug)]
 pub struct Course {
@@ -30,8 +33,10 @@ pub struct Course {
     pub wait: Duration,
     /// Waiting for servers.
     pub server: Duration,
-    /// The last one that was prepared.
-    pub last: Option<Arc<Statement>>,
+    /// The prepared statement that ran last, if it is not large.
+    last: Option<Arc<Statement>>,
+    /// It is part of what runs now.
+    prepared: bool,
 }
 
 impl Course {
@@ -39,7 +44,7 @@ impl Course {
     pub fn new() -> Self {
         let now = Instant::now();
         let (wait, server) = (Duration::ZERO, Duration::ZERO);
-        Self { began: now, latest: now, ran: Vec::new(), shards: 0, wait, server, last: None }
+        Self { began: now, latest: now, ran: Vec::new(), shards: 0, wait, server, last: None, prepared: false }
     }
 
     /// A Query or a batch begins: it has just come, or the one before it has just ended.
@@ -49,7 +54,35 @@ impl Course {
         self.shards = 0;
         self.wait = Duration::ZERO;
         self.server = Duration::ZERO;
-        self.last = None;
+        self.prepared = false;
+    }
+
+    /// This prepared statement is part of what runs now.
+    pub fn prepared_is(&mut self, statement: Arc<Statement>) {
+        (self.last, self.prepared) = (Some(statement), true);
+    }
+
+    /// Puts back what [`Self::again`] gave, though it is not part of what runs now.
+    pub fn keep(&mut self, statement: Arc<Statement>) {
+        (self.last, self.prepared) = (Some(statement), false);
+    }
+
+    /// The prepared statement that is part of what runs now, the last if there are several.
+    pub fn prepared(&self) -> Option<&Arc<Statement>> {
+        self.last.as_ref().filter(|_| self.prepared)
+    }
+
+    /// What ran has been counted.
+    fn ended(&mut self) {
+        self.ran.clear();
+        self.prepared = false;
+        self.last.take_if(|last| last.sql.len() > KEPT_BYTES_MAX);
+    }
+
+    /// A statement that is used again, without counting another owner where the last one was the same: sessions share statements,
+    /// and all workers would meet at that count.
+    pub fn again(&mut self, statement: &Arc<Statement>) -> Arc<Statement> {
+        self.last.take_if(|last| Arc::ptr_eq(last, statement)).unwrap_or_else(|| Arc::clone(statement))
     }
 
     /// Looks at the clock.
@@ -115,12 +148,11 @@ impl Session {
         if self.config.log.slow.is_some_and(|slow| times.total >= slow) {
             self.log_slow(sql, &times);
         }
-        self.course.ran.clear();
-        self.course.last = None;
+        self.course.ended();
     }
 
     fn log_slow(&self, sql: Option<&[u8]>, times: &Times) {
-        let prepared = self.course.last.as_ref().map(|statement| &*statement.sql);
+        let prepared = self.course.prepared().map(|statement| &*statement.sql);
         let sql = sql.or(prepared).unwrap_or_default();
         let identity = self.entry.identity();
         let statement = log::Statement {

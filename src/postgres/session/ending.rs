@@ -14,7 +14,7 @@ use crate::error_code::MeshError;
 use crate::pool::Backend as _;
 
 /// How a `Sync` went.
-enum Synced {
+pub(super) enum Synced {
     /// A server has said `ReadyForQuery` to the client.
     Told,
     /// We have to say it.
@@ -169,7 +169,7 @@ impl Session {
             backend.memory.untracked = true;
             self.front.statements.schema_changed();
             // Which of several it was is not known.
-            if let Some(statement) = self.course.last.as_ref().filter(|_| !self.batch.mixed) {
+            if let Some(statement) = self.course.prepared().filter(|_| !self.batch.mixed) {
                 statement.set_stale();
             }
         }
@@ -200,6 +200,11 @@ impl Session {
             self.or_fail(done).await?;
         }
         let synced = self.sync(false).await;
+        self.conclude_batch(synced)
+    }
+
+    /// A batch has come to its `Sync`, well or not.
+    pub(super) fn conclude_batch(&mut self, synced: Result<Synced, Fault>) -> Result<(), Stop> {
         self.portals.settle(self.batch.failed || synced.is_err());
         match synced {
             Ok(Synced::Copying) => return Ok(()),
@@ -254,16 +259,10 @@ impl Session {
             }
             write::sync(&mut backend.output);
             backend.pipeline.sent(Sent::Sync, if last { Audience::Client } else { Audience::Mesh(0) });
-            self.relay(index, Goal::Settled, false).await?;
-            if self.held[index].lease.pipeline.copy() == CopyState::In {
-                // COPY by Execute and Sync in one go: the server has swallowed the Sync and waits for data.
-                self.batch.copy = Some(shard);
-                self.batch.unsynced.push(shard);
+            if let Synced::Copying = self.synced(index, shard).await? {
                 return Ok(Synced::Copying);
             }
-            self.conclude(index);
             concluded = true;
-            self.after(index)?;
             if last {
                 // Its memory serves the next batch.
                 shards.clear();
@@ -286,6 +285,20 @@ impl Session {
             self.portals.clear();
         }
         Ok(Synced::Here)
+    }
+
+    /// Waits for a backend's answers up to those of a `Sync` that was sent.
+    pub(super) async fn synced(&mut self, index: usize, shard: ShardIndex) -> Result<Synced, Fault> {
+        self.relay(index, Goal::Settled, false).await?;
+        if self.held[index].lease.pipeline.copy() == CopyState::In {
+            // COPY by Execute and Sync in one go: the server has swallowed the Sync and waits for data.
+            self.batch.copy = Some(shard);
+            self.batch.unsynced.push(shard);
+            return Ok(Synced::Copying);
+        }
+        self.conclude(index);
+        self.after(index)?;
+        Ok(Synced::Told)
     }
 
     /// An error of ours in the middle of a batch: told behind the answers that are owed, then everything up to `Sync` is

@@ -123,13 +123,8 @@ impl Session {
             ))
             .into());
         }
-        let lexed = match self.cut(parse.sql) {
-            Ok(Pieces::One(lexed)) => lexed,
-            // Empty texts are statements too; for the rest the server says best what is wrong.
-            Ok(Pieces::Empty) => Lexed::nothing(),
-            Ok(Pieces::Several(_)) | Err(_) => Lexed::unknown(parse.sql),
-        };
-        if !verbs::ends_failure(lexed.verb.as_ref())
+        let statement = self.statement_of(parse);
+        if !verbs::ends_failure(statement.lexed.verb.as_ref())
             && let Err(refusal) = self.transaction.admits()
         {
             if parse.name.is_empty() {
@@ -137,14 +132,28 @@ impl Session {
             }
             return Err(fault::of_refusal(&refusal).into());
         }
-        let types: Box<[u32]> = parse.types.iter().collect();
-        let read = (self.scope_number(), self.schema_version());
-        let statement = self.front.statements.intern(parse.sql, types, lexed, read);
         if !parse.name.is_empty() && self.names.get(parse.name).is_some() {
             return Err(self.taken_name(parse.name, &statement).await);
         }
         self.batch.deferred = Some(Deferred { name: parse.name.to_vec(), statement });
         Ok(())
+    }
+
+    /// The statement that a `Parse` makes.
+    pub(super) fn statement_of(&mut self, parse: &Parse<'_>) -> Arc<Statement> {
+        let read = (self.scope_number(), self.schema_version());
+        if let Some(known) = self.texts.find(parse, read, self.front.statements.epoch()) {
+            return self.course.again(known);
+        }
+        let lexed = match self.cut(parse.sql) {
+            Ok(Pieces::One(lexed)) => lexed,
+            // Empty texts are statements too; for the rest the server says best what is wrong.
+            Ok(Pieces::Empty) => Lexed::nothing(),
+            Ok(Pieces::Several(_)) | Err(_) => Lexed::unknown(parse.sql),
+        };
+        let statement = self.front.statements.intern(parse.sql, parse.types.iter().collect(), lexed, read);
+        self.texts.keep(&statement);
+        statement
     }
 
     /// What is wrong with a statement whose name is taken: its text, as the server says, before its name.
@@ -348,7 +357,7 @@ impl Session {
         backend.pipeline.sent(Sent::Bind, Audience::Client);
         self.batch.mixed |= self.batch.bound.is_some_and(|before| before != statement.number);
         self.batch.bound = Some(statement.number);
-        self.course.last = Some(Arc::clone(&statement));
+        self.course.prepared_is(Arc::clone(&statement));
         if access == Access::Write && !self.batch.wrote.contains(&shard) {
             self.batch.wrote.push(shard);
         }

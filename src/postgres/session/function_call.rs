@@ -60,6 +60,7 @@ impl Session {
             asks: false,
             audience: Audience::Client,
             sent: Sent::FunctionCall,
+            ready: None,
         };
         self.course.runs(Tier::Single, 1);
         self.forward(frame, self.home_shard(), Access::Write, what).await

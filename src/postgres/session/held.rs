@@ -24,7 +24,7 @@ const PENDING_MAX: usize = 256 << 10;
 /// outcome is unknown.
 pub const ENDING_MAX: Duration = Duration::from_secs(60);
 /// Room for the messages of a small statement.
-const OUTPUT_ROOM: usize = 512;
+pub const OUTPUT_ROOM: usize = 512;
 /// Ways to pools that a session remembers.
 const DOORS_MAX: usize = 16;
 
@@ -90,7 +90,7 @@ impl Session {
 
     /// Whether a backend has the session's settings. Those that are equal become one and the same, so that this is soon
     /// seen at a glance: of two the one that lies lower, so that all sessions and backends end up with the same.
-    fn has_settings(&mut self, memory: &mut Memory) -> bool {
+    pub(super) fn has_settings(&mut self, memory: &mut Memory) -> bool {
         if Arc::ptr_eq(&memory.settings, &self.settings) {
             return true;
         }
@@ -106,7 +106,7 @@ impl Session {
     }
 
     /// A backend that can be had without waiting.
-    fn take_idle(&mut self, shard: ShardIndex) -> Option<Lease<Connector>> {
+    pub(super) fn take_idle(&mut self, shard: ShardIndex) -> Option<Lease<Connector>> {
         let key = Key(ShardId::new(u16::try_from(self.database).ok()?, shard));
         let known = match self.doors.iter().position(|door| *door.key() == key) {
             Some(known) => known,

@@ -4,6 +4,7 @@
 
 mod align;
 mod answer;
+mod at_once;
 mod batch;
 mod client;
 mod copy;
@@ -35,6 +36,7 @@ mod simple;
 mod spread;
 mod stale;
 mod startup;
+mod texts;
 mod verbs;
 mod waiting;
 mod welcome;
@@ -103,6 +105,7 @@ struct Session {
     startup: Arc<Settings>,
     modes: PostgresModes,
     names: Names,
+    texts: texts::Texts,
     batch: Batch,
     portals: Portals,
     notes: Notes,
@@ -209,6 +212,7 @@ pub(super) async fn run(
         startup: super::settings::none(),
         modes: PostgresModes::DEFAULT,
         names: Names::default(),
+        texts: texts::Texts::default(),
         batch: Batch::default(),
         portals: Portals::default(),
         discarding: false,
@@ -269,6 +273,15 @@ impl Session {
                     false => return Ok(()),
                 },
                 Next::Message(total) => {
+                    if matches!(bytes.first(), Some(b'B' | b'P'))
+                        && let Some((total, sent)) = self.batch_at_once(&bytes)
+                    {
+                        self.midway = true;
+                        self.end_at_once(sent).await?;
+                        bytes.advance(total);
+                        self.midway = false;
+                        continue;
+                    }
                     if bytes.first() == Some(&b'B') {
                         self.batch.last_bind = batch::ends_next(&bytes[total..]);
                         self.batch.described = batch::describes_next(&bytes[total..]);

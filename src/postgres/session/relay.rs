@@ -29,6 +29,8 @@ const HIGH_WATER: usize = 256 << 10;
 const AHEAD_MAX: usize = 64 << 10;
 /// At most so much of our own words waits for what a server has to say.
 const WAITING_MAX: usize = 8 << 10;
+/// Copying so much costs less than a buffer in place of the one that changes hands.
+const COPIED_MAX: usize = 2 << 10;
 /// A backend that ends so soon after it was taken from the pool was about to end before.
 const UNTRIED_MAX: Duration = Duration::from_millis(100);
 /// Marks what we send ahead of a client's statement without awaiting its answer: a plain BEGIN.
@@ -460,9 +462,9 @@ impl Relay<'_, '_> {
     }
 }
 
-/// Moves `count` bytes; without copying them where the whole buffer can change hands.
+/// Moves `count` bytes; without copying them where they are many and the whole buffer can change hands.
 fn hand_over(from: &mut BytesMut, to: &mut BytesMut, count: usize) {
-    if to.is_empty() && count == from.len() {
+    if to.is_empty() && count == from.len() && count > COPIED_MAX {
         std::mem::swap(from, to);
     } else {
         to.extend_from_slice(&from[..count]);

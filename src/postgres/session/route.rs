@@ -248,7 +248,7 @@ impl Session {
         }
     }
 
-    fn scope(&mut self, schema: &Schema, dialect: Dialect, path: &[String]) -> PlanScope {
+    pub(super) fn scope(&mut self, schema: &Schema, dialect: Dialect, path: &[String]) -> PlanScope {
         if let Some(known) = &self.scope
             && known.version == schema.version
             && known.dialect == dialect

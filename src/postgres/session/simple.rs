@@ -10,6 +10,7 @@ use transaction::{Access, Gone, Ran, ShardIndex, Status};
 
 use super::Session;
 use super::answer;
+use super::at_once::AtOnce;
 use super::effects::Effects;
 use super::fault::{self, Fault, Stop};
 use super::parts::{Edited, Run, chars};
@@ -45,12 +46,14 @@ pub(super) struct Forwarded<'a> {
     pub audience: Audience,
     /// The message it is.
     pub sent: Sent,
+    /// The backend it can go to at once.
+    pub ready: Option<usize>,
 }
 
 impl<'a> Forwarded<'a> {
     /// A Query.
     pub fn query(effects: Effects, taking: Option<&'a Taking>, asks: bool, audience: Audience) -> Self {
-        Self { effects, taking, asks, audience, sent: Sent::Query }
+        Self { effects, taking, asks, audience, sent: Sent::Query, ready: None }
     }
 }
 
@@ -148,6 +151,15 @@ impl Session {
             }
             return Ok(Done::Here);
         }
+        if let Some(AtOnce { index, shard, access }) = self.at_once(Asked { sql, lexed: piece, parameters: &[] }) {
+            let what = Forwarded::query(Effects::default(), None, false, Audience::Client);
+            return self.forward(frame, shard, access, Forwarded { ready: Some(index), ..what }).await;
+        }
+        // Boxed: it is large.
+        Box::pin(self.one_in_general(frame, sql, piece)).await
+    }
+
+    async fn one_in_general(&mut self, frame: &[u8], sql: &[u8], piece: &Lexed) -> Result<Done, Fault> {
         self.transaction.admits().map_err(|refusal| fault::of_refusal(&refusal))?;
         if piece.verb.as_ref().is_some_and(|verb| self.forget_names(verb)) {
             return Ok(Done::Here);
@@ -332,8 +344,11 @@ impl Session {
         access: Access,
         what: Forwarded<'_>,
     ) -> Result<Done, Fault> {
-        let Forwarded { effects, taking, asks, audience, sent } = what;
-        let index = self.enter(shard, access).await?;
+        let Forwarded { effects, taking, asks, audience, sent, ready } = what;
+        let index = match ready {
+            Some(index) => index,
+            None => self.enter(shard, access).await?,
+        };
         let alone = self.guard_sequences(index, taking, asks, access, false);
         if let Some(taking) = taking {
             self.note_taken(index, taking, alone);
