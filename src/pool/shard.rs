@@ -21,12 +21,8 @@ use super::snapshot::{BackendState, CloseReason};
 use super::table::Table;
 use super::waiting::{Grant, Waiter, Waiting};
 
-/// How often a waiter may be passed over by a later one whom the backend that came back fits better: by its key, which saves
-/// opening a connection, or by its worker, which saves a wake-up of another thread and another registration of the socket.
+/// How often a waiter may be passed over by a later one whose key fits the backend that came back, which saves opening a connection.
 const PASSES_MAX: u8 = 8;
-
-/// Among how many waiters one of the same worker is looked for.
-const LOOK_AHEAD_MAX: usize = 64;
 
 /// One key of a shard.
 pub(super) struct KeyPool<C: Connector> {
@@ -198,11 +194,8 @@ impl<C: Connector> Shard<C> {
             drop(table);
             return drop(rejected);
         }
-        let kind = table.place(place).map(|place| (place.key, place.worker));
-        let next = match (unwanted, kind) {
-            (None, Some((key, home))) => next_for(&mut table, key, home),
-            _ => None,
-        };
+        let key = table.place(place).map(|place| place.key);
+        let next = if unwanted.is_none() { key.and_then(|key| next_of_key(&mut table, key)) } else { None };
         if let Some(waiter) = next {
             let (id, home) = table.place(place).map_or((0, WorkerId::NONE), |place| (place.id, place.worker));
             table.lease(place, waiter.session, now);
@@ -368,33 +361,16 @@ impl<C: Connector> KeyPool<C> {
     }
 }
 
-/// The waiter that a backend of `key`, registered with worker `home`, goes to: the first of both, else the first of its key;
-/// but the very first of all, or nobody, if that one was passed over too often.
-fn next_for<C: Connector>(table: &mut Table<C>, key: usize, home: WorkerId) -> Option<Waiter<C>> {
-    let (mut fits, mut looked_at) = (None, 0);
-    for (number, waiter) in &table.waiters {
-        looked_at += 1;
-        if waiter.pool.index == key && (waiter.worker == home || fits.is_none()) {
-            fits = Some(*number);
-            if waiter.worker == home {
-                break;
-            }
-        }
-        // Under the lock a long queue of another worker's sessions is not worth being read to its end.
-        if fits.is_some() && looked_at >= LOOK_AHEAD_MAX {
-            break;
-        }
-    }
-    let mut number = fits?;
+/// The waiter that a backend of `key` goes to: the first one that it fits, unless the very first was passed over too often.
+fn next_of_key<C: Connector>(table: &mut Table<C>, key: usize) -> Option<Waiter<C>> {
+    let number = table.waiters.iter().find(|(_, waiter)| waiter.pool.index == key).map(|(number, _)| *number)?;
     let mut first = table.waiters.first_entry()?;
-    let head = *first.key();
-    let waiter = first.get_mut();
-    if head != number && waiter.passed_over < PASSES_MAX {
+    if *first.key() != number {
+        let waiter = first.get_mut();
+        if waiter.passed_over >= PASSES_MAX {
+            return None;
+        }
         waiter.passed_over += 1;
-    } else if waiter.pool.index == key {
-        number = head;
-    } else {
-        return None;
     }
     table.waiters.remove(&number)
 }
