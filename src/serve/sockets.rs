@@ -3,6 +3,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -169,13 +170,13 @@ fn open_session(
     }
     let (mesh, seat) = (Arc::clone(mesh), workers.seat(own));
     if seat.worker() == own {
-        tokio::spawn(serve_client(mesh, entry, protocol, stream, seat));
+        tokio::spawn(served(mesh, entry, protocol, stream, seat));
         return;
     }
     match stream.into_std() {
         Ok(stream) => workers.spawn_on(seat.worker(), move |_| async move {
             match TcpStream::from_std(stream) {
-                Ok(stream) => serve_client(mesh, entry, protocol, stream, seat).await,
+                Ok(stream) => served(mesh, entry, protocol, stream, seat).await,
                 Err(error) => tracing::warn!(%error, "a client's socket could not be registered"),
             }
         }),
@@ -183,10 +184,17 @@ fn open_session(
     }
 }
 
-async fn serve_client(mesh: Arc<Mesh>, entry: Option<Entry>, protocol: Protocol, stream: TcpStream, seat: Seat) {
+/// A session. Boxed by itself, so that it takes the room of its own protocol's.
+fn served(
+    mesh: Arc<Mesh>,
+    entry: Option<Entry>,
+    protocol: Protocol,
+    stream: TcpStream,
+    seat: Seat,
+) -> Pin<Box<dyn Future<Output = ()> + Send>> {
     let stream = ClientStream::Tcp(stream);
     match protocol {
-        Protocol::MySql => crate::mysql::serve(mesh, entry, stream, seat.worker()).await,
-        Protocol::Postgres => crate::postgres::serve(mesh, entry, stream, seat.worker()).await,
+        Protocol::MySql => Box::pin(async move { crate::mysql::serve(mesh, entry, stream, seat.worker()).await }),
+        Protocol::Postgres => Box::pin(async move { crate::postgres::serve(mesh, entry, stream, seat.worker()).await }),
     }
 }

@@ -144,7 +144,7 @@ impl Session {
                 Ok(Some(self.put_grid(place, &columns, [[Cell::Number(count)]], binary)))
             }
             Some(Asks::Get { condition, items }) => {
-                self.get_diagnostics(condition, &items, &list, place).await.map(Some)
+                Box::pin(self.get_diagnostics(condition, &items, &list, place)).await.map(Some)
             }
             None => {
                 let text = "this form of reading the diagnostics of the statement before";

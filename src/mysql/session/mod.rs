@@ -147,7 +147,8 @@ pub(super) async fn serve(mesh: Arc<Mesh>, entry: Option<Entry>, stream: ClientS
         Err(_) => return,
     };
     let sequence = admitted.sequence;
-    match Session::new(mesh, entry, worker, client, server, admitted) {
+    // Boxed, so that it is there once, and not again in what has made it.
+    match Session::new(mesh, entry, worker, client, server, admitted).map(Box::new) {
         Ok(mut session) => {
             // The timer of the login goes on as that of its silence.
             session.silence = silence;

@@ -165,7 +165,10 @@ pub(super) async fn run(
 ) {
     let mut silence = Deadline::default();
     silence.begin(Instant::now(), Some(mesh.config.load().timeouts.handshake));
-    let Some(done) = silence.guard(startup::log_in(&mesh, &front, stream, entry.is_none())).await else { return };
+    // Boxed, like all that is large and seldom: a session that waits for its client takes the room of the largest thing that
+    // is not.
+    let login = Box::pin(startup::log_in(&mesh, &front, stream, entry.is_none()));
+    let Some(done) = silence.guard(login).await else { return };
     let logged_in = match done {
         Ok(logged_in) => logged_in,
         Err(startup::Refused::Silent) => return,
@@ -244,7 +247,7 @@ pub(super) async fn run(
         Ok(()) => session.serve().await,
         Err(stop) => stop,
     };
-    session.end(stop).await;
+    Box::pin(session.end(stop)).await;
 }
 
 impl Session {

@@ -98,13 +98,13 @@ impl Session {
         if most == 0 || !reads {
             // Nothing is left over, also when the portal is executed again.
             *parked.rest.lock().unwrap_or_else(PoisonError::into_inner) = Some(Rest::default());
-            return self.run_several(&run, &parked.routed).await;
+            return Box::pin(self.run_several(&run, &parked.routed)).await;
         }
         let Bound::Merge { shards } = &parked.routed.bound else { return Ok(()) };
         // Outside a transaction the portal ends with this batch, and what is left over with it.
         let keep = self.transaction.status() != Status::Idle;
         let mut portion = Portion { most, keep, rest: Rest::default() };
-        let count = self.gather(&run, &parked.routed, shards, Some(&mut portion)).await?;
+        let count = Box::pin(self.gather(&run, &parked.routed, shards, Some(&mut portion))).await?;
         self.end_portion(parked, portion.rest, count, most);
         Ok(())
     }

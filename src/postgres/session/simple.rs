@@ -138,7 +138,7 @@ impl Session {
                 Ok(Done::Here)
             }
             Pieces::One(piece) => self.one(frame, sql, &piece).await,
-            Pieces::Several(pieces) => self.several(frame, sql, &pieces).await,
+            Pieces::Several(pieces) => Box::pin(self.several(frame, sql, &pieces)).await,
         }
     }
 
@@ -201,7 +201,7 @@ impl Session {
             }
             Way::Several(routed) => {
                 let run = Run { asked: Asked { sql, lexed: piece, parameters: &[] }, bind: None, types: &[] };
-                self.run_several(&run, &routed).await?;
+                Box::pin(self.run_several(&run, &routed)).await?;
                 Ok(Done::Here)
             }
         }
@@ -309,7 +309,9 @@ impl Session {
                         return Err(Fault::Told);
                     }
                 }
-                Way::Several(routed) => self.run_several(&Run { asked, bind: None, types: &[] }, &routed).await?,
+                Way::Several(routed) => {
+                    Box::pin(self.run_several(&Run { asked, bind: None, types: &[] }, &routed)).await?;
+                }
             }
         }
         Ok(())
