@@ -297,7 +297,9 @@ impl Session {
                 return Ok(count);
             }
             let Some(stream) = merger.wants() else { continue };
-            self.pull(shards[stream], &mut answers[stream]).await?;
+            if answers[stream].rows.is_empty() {
+                self.pull(shards[stream], &mut answers[stream]).await?;
+            }
             let Some(body) = answers[stream].rows.pop_front() else {
                 if answers[stream].error.is_some() {
                     return Ok(count);
