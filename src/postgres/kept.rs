@@ -51,8 +51,16 @@ pub struct Texts {
 }
 
 impl Memory {
-    /// What the backend has of a text with parameters of these types; `number` gives one that no other statement has.
-    pub fn keep(&mut self, sql: &[u8], types: &[u32], reading: Reading, number: impl FnOnce() -> u64) -> Kept {
+    /// What the backend has of a text with parameters of these types. It keeps no text beside `most` statements; `number` gives
+    /// one that no other statement has.
+    pub fn keep(
+        &mut self,
+        sql: &[u8],
+        types: &[u32],
+        reading: Reading,
+        most: usize,
+        number: impl FnOnce() -> u64,
+    ) -> Kept {
         if sql.len() > TEXT_BYTES_MAX {
             return Kept::Not;
         }
@@ -73,6 +81,9 @@ impl Memory {
                 self.texts.seen.push_front(hash);
                 return Kept::Not;
             }
+        }
+        if self.statements.len() >= most {
+            return Kept::Not;
         }
         let number = number();
         self.uses(number);
@@ -108,7 +119,7 @@ mod tests {
         let mut memory = Memory::default();
         let mut last = 0;
         let mut keep = |memory: &mut Memory, sql: &[u8], reading| {
-            memory.keep(sql, &[], reading, || {
+            memory.keep(sql, &[], reading, 100, || {
                 last += 1;
                 last
             })
@@ -135,12 +146,17 @@ mod tests {
         let mut closed = Vec::new();
         for number in 0..100 {
             let sql = format!("SELECT {number}").into_bytes();
-            assert_eq!(memory.keep(&sql, &[], READING, || number), Kept::Not);
-            assert_eq!(memory.keep(&sql, &[], READING, || number), Kept::Anew(number));
+            assert_eq!(memory.keep(&sql, &[], READING, 100, || number), Kept::Not);
+            assert_eq!(memory.keep(&sql, &[], READING, 100, || number), Kept::Anew(number));
             closed.extend(memory.surplus_text());
         }
         assert_eq!(closed, (0..100 - KEPT_MAX as u64).collect::<Vec<_>>());
         assert_eq!((memory.texts.kept.len(), memory.statements.len()), (KEPT_MAX, KEPT_MAX));
         assert!(memory.texts.seen.len() <= SEEN_MAX);
+        // Nor beside as many statements as a backend may have.
+        for _ in 0..3 {
+            assert_eq!(memory.keep(b"SELECT", &[], READING, KEPT_MAX, || 100), Kept::Not);
+        }
+        assert_eq!(memory.keep(b"SELECT", &[], READING, KEPT_MAX + 1, || 100), Kept::Anew(100));
     }
 }

@@ -78,14 +78,15 @@ const NAME: &[u8] = b"dmpart";
 
 impl Part {
     /// Appends the messages for one shard and records what will be answered. `beside`: an unnamed portal of the client is there
-    /// and stays. `keep`: the text may be kept prepared, as read like this, by a statement with this number; what became of that.
+    /// and stays. `keep`: the text may be kept prepared, as read like this, beside less than
+    /// so many statements; what became of that.
     pub fn send(
         &self,
         run: &Run<'_>,
         backend: &mut Backend,
         sync: bool,
         beside: bool,
-        keep: Option<(Reading, &Statements)>,
+        keep: Option<(Reading, usize, &Statements)>,
     ) -> Kept {
         let count = run.bind.map_or(0, |bind| bind.values.len());
         let kept: Vec<usize> = self.kept.clone().unwrap_or_else(|| (0..count).collect());
@@ -110,8 +111,8 @@ impl Part {
             results.extend(std::iter::repeat_n(1, self.hidden));
         }
         let fit = backend.pipeline.is_settled() && !backend.pipeline.is_skipping() && !backend.memory.untracked;
-        let kept = keep.filter(|_| fit).map_or(Kept::Not, |(reading, statements)| {
-            backend.memory.keep(&self.sql, &types, reading, || statements.next_number())
+        let kept = keep.filter(|_| fit).map_or(Kept::Not, |(reading, most, statements)| {
+            backend.memory.keep(&self.sql, &types, reading, most, || statements.next_number())
         });
         let mut record = |sent| backend.pipeline.sent(sent, Audience::Mesh(0));
         let out = &mut backend.output;

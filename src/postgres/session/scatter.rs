@@ -205,7 +205,8 @@ impl Session {
             let sync = !self.batch.unsynced.contains(&shard);
             let index = self.held_index(shard)?;
             let beside = self.has_unnamed_portal(shard);
-            let keep = reading.map(|reading| (reading, &*self.front.statements));
+            let most = self.config.limits.backend_statements_max;
+            let keep = reading.map(|reading| (reading, most, &*self.front.statements));
             kept.push(part.send(run, &mut self.held[index].lease, sync, beside, keep));
         }
         for &shard in shards {
