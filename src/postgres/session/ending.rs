@@ -165,8 +165,9 @@ impl Session {
             backend.memory.unnamed = None;
         }
         if self.notes.stale_statement {
-            // DDL changed what it returns; it must be parsed anew, here and under a new number.
-            backend.memory.untracked = true;
+            // DDL changed what it returns: it must be parsed anew, under a new number. The backend keeps what it has: of others that
+            // changed too the server says so itself, to clients that were told their columns, while one that is parsed again
+            // would give such a client rows of other columns.
             self.front.statements.schema_changed();
             // Which of several it was is not known.
             if let Some(statement) = self.course.prepared().filter(|_| !self.batch.mixed) {

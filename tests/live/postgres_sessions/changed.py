@@ -58,13 +58,15 @@ async def by_asyncpg():
     login = dict(host="127.0.0.1", port=int(port), user="app", password="app", database=database)
     one = await asyncpg.connect(**login)
     text = "SELECT a, b FROM changing"
-    kept = await one.prepare(text)
+    kept, beside = await one.prepare(text), await one.prepare("SELECT a, b, 2 FROM changing")
+    assert [tuple(row) for row in await beside.fetch()] == [(1, "x", 2)]
     assert [tuple(row) for row in await kept.fetch()] == [(1, "x")]
     assert [tuple(row) for row in await one.fetch(text)] == [(1, "x")]
     await asyncio.to_thread(direct.execute, "ALTER TABLE changing ALTER a TYPE text USING 'word'")
-    for _ in range(3):
+    # Another one that the backend has tells of it as well.
+    for old in (kept, beside, kept, kept, beside):
         try:
-            await kept.fetch()
+            await old.fetch()
             raise SystemExit("rows of other columns than it was told")
         except asyncpg.exceptions.InvalidCachedStatementError:
             pass
